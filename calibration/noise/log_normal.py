@@ -1,0 +1,36 @@
+"""Log-normal noise: ``ln y ~ N(ln f, scale^2)``, so `f` is the median of the readings."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.stats import norm
+from jaxtyping import Array
+
+from calibration.noise.base import AbstractNoiseModel, Readings
+
+SMALLEST_PREDICTION = 1e-100
+"""Predictions of zero, or below it by integration error, count as this."""
+
+
+class LogNormal(AbstractNoiseModel):
+    """Multiplicative noise; `scale` is the standard deviation of the natural logarithm."""
+
+    family = "log_normal"
+    positive = True
+
+    def log_density(self, reading: Readings, prediction: Readings, scale: Readings) -> Readings:
+        logarithm = jnp.log(reading)
+        return norm.logpdf(logarithm, self.centre(prediction), scale) - logarithm
+
+    def log_below(self, limit: Readings, prediction: Readings, scale: Readings) -> Readings:
+        return norm.logcdf((jnp.log(limit) - self.centre(prediction)) / scale)
+
+    def draw(self, key: Array, prediction: Readings, scale: Readings) -> Readings:
+        return jnp.exp(self.centre(prediction) + scale * jax.random.normal(key, prediction.shape))
+
+    def information(self, prediction: Readings, scale: Readings) -> tuple[Readings, Readings]:
+        return 1 / (jnp.maximum(prediction, SMALLEST_PREDICTION) * scale) ** 2, 2 / scale**2
+
+    def centre(self, prediction: Readings) -> Readings:
+        return jnp.log(jnp.maximum(prediction, SMALLEST_PREDICTION))

@@ -1,0 +1,371 @@
+"""A calibration problem: model, experiments, measurements, parameters and noise as functions of one vector."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Bool, Float
+
+from calibration.bindings import Bindings, bind
+from calibration.lanes import differentiable
+from calibration.noise import NOISE_MODELS, NoiseModel
+from calibration.parameters import ParameterVector
+from calibration.prediction import Prediction, Predictor
+from calibration.priors import PriorDensity
+from twin import library
+from twin.compile import compile_model
+from twin.errors import ProblemError, TwinWarning, suggestion
+from twin.experiment import Experiment
+from twin.measurements import Measurements, read_measurements
+from twin.model import Model
+from twin.precision import float64, in_float64
+from twin.solve import Tolerance, method_named
+from twin.study import Estimate, Noise, Study
+
+
+class Problem:
+    """What is asked of the data: residuals, log-likelihood and log-posterior as pure functions of one vector.
+
+    The vector ``theta`` holds the estimated numbers on their estimation scales, in the order of `names`.
+
+    Args:
+        model: The mechanism.
+        measurements: A table (`Measurements`, pandas) or the path of a CSV file.
+        estimates: Parameters to estimate.
+        noise: Noise model by observable; a single `Noise` applies to all.
+        experiments: What was done, by the names used in the table; experiments not listed are plain runs from t = 0.
+        fixed: Model parameters held at another value than the model's default, linear scale.
+        name: Name for reports.
+        score_scale: Scale on which predictions are scored, by observable: "lin" (default) or "log10".
+        solver: Integration method.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance, in the units of the states.
+        max_steps: Most steps per trajectory.
+        study: The study it was made from, if any.
+
+    Attributes:
+        names: Entries of the vector, for instance ``"beta"``, ``"beta[3]"``, ``"beta_between"``.
+        nominal: Reference vector, estimation scale.
+        lower: Lower bounds, estimation scale.
+        upper: Upper bounds, estimation scale.
+
+    Raises:
+        ProblemError: something does not fit together; the message names it.
+        MeasurementError: the table cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        measurements: Measurements | pd.DataFrame | str | PathLike[str],
+        estimates: Sequence[Estimate],
+        noise: Noise | Mapping[str, Noise],
+        *,
+        experiments: Mapping[str, Experiment] | None = None,
+        fixed: Mapping[str, float] | None = None,
+        name: str = "",
+        score_scale: Mapping[str, str] | None = None,
+        solver: str = "rodas5p",
+        rtol: float = 1e-6,
+        atol: float = 1e-9,
+        max_steps: int = 1500,
+        study: Study | None = None,
+    ) -> None:
+        self.model, self.name, self.study = model, name or model.name, study
+        self.measurements = _as_measurements(measurements, model)
+        self.estimates = tuple(estimates)
+        self.fixed = dict(fixed or {})
+        self.score_scale = dict(score_scale or {})
+        self.tolerance, self.method = Tolerance(rtol, atol, max_steps), method_named(solver)
+        self.noise = _noise_by_observable(noise, self.measurements.observables)
+        self.experiments = _experiments(experiments or {}, self.measurements, model)
+        _check_fixed(self.fixed, model)
+        self.all_series = tuple(self.measurements.series)
+        self.parameters = ParameterVector(
+            self.estimates, self.all_series, {**model.default_parameters, **self.fixed}
+        )
+        if not len(self.parameters):
+            raise ProblemError("nothing is to be estimated", where="estimates", expected="at least one")
+        self.prior = PriorDensity(
+            [entry.prior for entry in self.parameters.entries], self.parameters.lower, self.parameters.upper
+        )
+        _check_readings(self.measurements.table, self.noise_models)
+        self._bind()
+        if len(self.measurements) < len(self.names):
+            warnings.warn(
+                f"{len(self.measurements)} readings for {len(self.names)} estimated numbers: "
+                "the priors decide what the data do not",
+                TwinWarning,
+                stacklevel=2,
+            )
+
+    @classmethod
+    def from_study(cls, study: Study | str, **changes) -> Problem:
+        """The problem that a study of the library describes.
+
+        Args:
+            study: A study or its name.
+            changes: Other arguments of `Problem`.
+        """
+        if isinstance(study, str):
+            study = library.study(study)
+        arguments = {
+            "experiments": study.experiments,
+            "fixed": study.fixed,
+            "name": study.name,
+            "score_scale": study.score_scale,
+            "study": study,
+        }
+        model = library.load_model(study.model)
+        table = library.dataset(study.dataset).load()
+        return cls(model, table, study.estimates, study.noise, **(arguments | changes))
+
+    def with_rows(self, rows: Bool[np.ndarray, " reading"]) -> Problem:
+        """The same problem with only some of the readings; the vector keeps all its entries.
+
+        Parameters of subjects without readings follow their prior then, so predictions for them are predictions for a
+        new subject.
+        """
+        part = object.__new__(Problem)
+        part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
+        part.measurements = self.measurements.subset(np.asarray(rows, dtype=bool))
+        part._bind()
+        return part
+
+    def _bind(self) -> None:
+        table = self.measurements.table
+        self.bindings: Bindings = bind(compile_model(self.model), table, self.experiments)
+        self.predictor = Predictor(
+            self.bindings, self.parameters, self.fixed, self.noise, self.method, self.tolerance
+        )
+        self._log_likelihood = differentiable(self.log_likelihood_many, self.log_likelihood_and_gradient_many)
+        self._residuals = differentiable(self.residuals_many, self._residuals_and_jacobian_many)
+        self._simulate = differentiable(self._simulate_many, self._simulate_and_jacobian_many)
+
+    def __repr__(self) -> str:
+        table = self.measurements.table
+        return (
+            f"Problem({self.name!r}: {len(table)} readings in {len(self.bindings.series)} series, "
+            f"{len(self.names)} estimated numbers)"
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.parameters.names
+
+    @property
+    def nominal(self) -> Float[np.ndarray, " parameter"]:
+        return self.parameters.nominal
+
+    @property
+    def lower(self) -> Float[np.ndarray, " parameter"]:
+        return self.parameters.lower
+
+    @property
+    def upper(self) -> Float[np.ndarray, " parameter"]:
+        return self.parameters.upper
+
+    @cached_property
+    def noise_models(self) -> dict[str, NoiseModel]:
+        return {name: NOISE_MODELS[noise.family](noise.df) for name, noise in self.noise.items()}
+
+    # Functions of one vector: jax-traceable, and reaching the lanes when mapped.
+
+    def log_likelihood(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:
+        """Logarithm of the density of all readings; minus infinity where the integration fails."""
+        return self._call(self._log_likelihood, theta)
+
+    def log_prior(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:
+        """Logarithm of the prior density on the estimation scale; minus infinity outside the bounds."""
+        return self._call(self.prior.log_density, theta)
+
+    def log_posterior(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:
+        """Log-likelihood plus log-prior (not normalised)."""
+        return self.log_likelihood(theta) + self.log_prior(theta)
+
+    def residuals(self, theta: Float[Array, " parameter"]) -> Float[Array, " reading"]:
+        """(prediction - reading) / scale, on the scale on which the noise is additive.
+
+        A censored reading counts only by how far its prediction lies above the limit.
+        """
+        return self._call(self._residuals, theta)
+
+    def simulate(self, theta: Float[Array, " parameter"]) -> Float[Array, " reading"]:
+        """Predictions without noise, one per reading, in the observables' units."""
+        return self._call(self._simulate, theta)
+
+    def _call(self, function, theta):
+        with float64():
+            theta = jnp.asarray(theta, dtype=jnp.float64)
+            if theta.shape[-1:] != (len(self.names),):
+                raise ProblemError(
+                    f"theta has shape {theta.shape}",
+                    where=self.name,
+                    expected=f"({len(self.names)},), the entries {', '.join(self.names[:6])}...",
+                )
+            return function(theta)
+
+    # The same for many vectors at once.
+
+    def predict_many(self, thetas: Float[Array, "draw parameter"]) -> Prediction:
+        """Predictions, noise scales and success of every reading for many vectors."""
+        return self.predictor(thetas)
+
+    def pointwise_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, "draw reading"]:
+        """Log density of every reading; minus infinity where its series could not be integrated."""
+        prediction = self.predict_many(thetas)
+        return self.pointwise(prediction)
+
+    def pointwise(self, prediction: Prediction) -> Float[Array, "draw reading"]:
+        """Log density of every reading given its prediction."""
+        table = self.bindings
+        parts = []
+        for name, rows in table.rows_of.items():
+            model = self.noise_models[name]
+            # Where the integration failed, harmless numbers keep the derivative finite; the value is replaced below.
+            ok = prediction.ok[:, rows]
+            f = jnp.where(ok, prediction.value[:, rows], table.value[rows])
+            scale = jnp.where(ok, prediction.scale[:, rows], 1.0)
+            censored = table.censored[rows]
+            exact = model.log_density(table.value[rows], f, scale)
+            below = model.log_below(table.value[rows], f, scale) if censored.any() else exact
+            each = jnp.where(censored, below, exact)
+            parts.append(jnp.where(ok & jnp.isfinite(each), each, -jnp.inf))
+        order = np.argsort(np.concatenate(list(table.rows_of.values())), kind="stable")
+        return jnp.concatenate(parts, axis=1)[:, order]
+
+    def log_likelihood_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, " draw"]:
+        """Log-likelihood of many vectors in one solve."""
+        return jnp.sum(self.pointwise_many(thetas), axis=1)
+
+    def log_likelihood_and_gradient_many(
+        self, thetas: Float[Array, "draw parameter"]
+    ) -> tuple[Float[Array, " draw"], Float[Array, "draw parameter"]]:
+        """Log-likelihood and its gradient for many vectors, by the replayed adjoint."""
+
+        def total(x: Array) -> tuple[Array, Array]:
+            values = self.log_likelihood_many(x)
+            return jnp.sum(jnp.where(jnp.isfinite(values), values, 0.0)), values
+
+        (_, values), gradient = jax.value_and_grad(total, has_aux=True)(thetas)
+        return values, jnp.where(jnp.isfinite(values)[:, None], gradient, 0.0)
+
+    def residuals_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, "draw reading"]:
+        """Standardised residuals of many vectors."""
+        return self._standardise(self.predict_many(thetas))
+
+    def _standardise(self, prediction: Prediction) -> Float[Array, "draw reading"]:
+        table = self.bindings
+        residual = jnp.zeros_like(prediction.value)
+        for name, rows in table.rows_of.items():
+            model = self.noise_models[name]
+            distance = model.centre(prediction.value[:, rows]) - model.centre(table.value[rows])
+            standard = distance / prediction.scale[:, rows]
+            standard = jnp.where(table.censored[rows], jnp.maximum(standard, 0.0), standard)
+            residual = residual.at[:, rows].set(standard)
+        return residual
+
+    def _residuals_and_jacobian_many(self, thetas: Array) -> tuple[Array, Array]:
+        line = self.predictor.linearise(thetas)
+
+        def push(d_value: Array, d_scale: Array) -> tuple[Array, Array]:
+            tangent = Prediction(d_value, d_scale, np.zeros(d_value.shape, jax.dtypes.float0))
+            return jax.jvp(self._standardise, (line.prediction,), (tangent,))
+
+        return jax.vmap(push, in_axes=-1, out_axes=(None, -1))(line.d_value, line.d_scale)
+
+    def _simulate_many(self, thetas: Array) -> Float[Array, "draw reading"]:
+        return self.predict_many(thetas).value
+
+    def _simulate_and_jacobian_many(self, thetas: Array) -> tuple[Array, Array]:
+        line = self.predictor.linearise(thetas)
+        return line.prediction.value, line.d_value
+
+    @in_float64
+    def draw_readings(self, key: Array, prediction: Prediction) -> Float[Array, "draw reading"]:
+        """New readings scattered around predictions by the noise models; consumes `key`."""
+        readings = jnp.zeros_like(prediction.value)
+        for index, (name, rows) in enumerate(self.bindings.rows_of.items()):
+            scatter = self.noise_models[name].draw(
+                jax.random.fold_in(key, index), prediction.value[:, rows], prediction.scale[:, rows]
+            )
+            readings = readings.at[:, rows].set(scatter)
+        return readings
+
+
+_DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate", "measurements")
+
+
+def _as_measurements(
+    given: Measurements | pd.DataFrame | str | PathLike[str], model: Model
+) -> Measurements:
+    if isinstance(given, Measurements):
+        return given
+    if isinstance(given, pd.DataFrame):
+        return Measurements.from_table(given, model)
+    return read_measurements(given, model)
+
+
+def _noise_by_observable(noise: Noise | Mapping[str, Noise], observables: Sequence[str]) -> dict[str, Noise]:
+    if isinstance(noise, Noise):
+        return dict.fromkeys(observables, noise)
+    for name in observables:
+        if name not in noise:
+            raise ProblemError(
+                f"the observable {name!r} is measured but has no noise model",
+                where="noise",
+                fix=f"add noise={{{name!r}: Noise(...)}}",
+            )
+    for name, model in noise.items():
+        if model.family not in NOISE_MODELS:
+            raise ProblemError(
+                f"the noise family of {name!r} is {model.family!r}",
+                where="noise",
+                fix=suggestion(model.family, NOISE_MODELS),
+            )
+    return {name: noise[name] for name in observables}
+
+
+def _experiments(
+    given: Mapping[str, Experiment], measurements: Measurements, model: Model
+) -> dict[str, Experiment]:
+    used = list(dict.fromkeys(experiment for experiment, _ in measurements.series))
+    if given and (unknown := [name for name in used if name not in given]):
+        raise ProblemError(
+            f"the table has readings of the experiment {unknown[0]!r}, which is not described",
+            where=f"experiments of {model.name!r}",
+            fix=suggestion(unknown[0], given),
+        )
+    return {name: given.get(name, Experiment()) for name in used}
+
+
+def _check_fixed(fixed: Mapping[str, float], model: Model) -> None:
+    for name, value in fixed.items():
+        if name not in model.parameter_names:
+            raise ProblemError(
+                f"{name!r} is no parameter of the model {model.name!r}",
+                where="fixed",
+                fix=suggestion(name, model.parameter_names),
+            )
+        if not np.isfinite(value):
+            raise ProblemError(f"{name!r} is {value}", where="fixed", expected="a finite number")
+
+
+def _check_readings(table: pd.DataFrame, noise_models: Mapping[str, NoiseModel]) -> None:
+    for name, model in noise_models.items():
+        rows = table[(table["observable"] == name) & (table["value"] <= 0)]
+        if model.positive and len(rows):
+            row = rows.iloc[0]
+            raise ProblemError(
+                f"a reading of {name!r} is {row['value']:g} (subject {row['subject']}, time {row['time']:g})",
+                where="measurements",
+                expected=f"positive readings, since the noise is {model.family}",
+                fix="mark readings below the detection limit as censored, or use normal noise",
+            )

@@ -1,0 +1,158 @@
+"""Write an assessment as one HTML page: no scripts, nothing loaded from elsewhere, readable offline and in print."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from calibration.report.formats import is_missing, number, show
+from calibration.report.headline import headline, in_short
+from calibration.report.markup import Markup, join, tag
+from calibration.report.sections import (
+    baselines_section,
+    data_section,
+    diagnostics_section,
+    intervals_section,
+    layers_section,
+    parameters_section,
+    provenance_section,
+    tests_section,
+)
+from calibration.report.tables import truth
+from calibration.sim2real.assessment import Assessment
+
+_CONTENTS = {
+    "data": "Data",
+    "layers": "Layers",
+    "baselines": "Baselines",
+    "intervals": "Intervals",
+    "tests": "Predictive tests",
+    "parameters": "Parameters",
+    "diagnostics": "Diagnostics",
+    "provenance": "Provenance",
+}
+MOST_R_HAT, LEAST_ESS, MOST_DIVERGENT = 1.01, 400.0, 0.001
+
+
+def write_page(assessment: Assessment, path: Path) -> Path:
+    """Write the assessment as one self-contained HTML page.
+
+    Args:
+        assessment: What to show.
+        path: File to write; missing folders are made, an existing file is replaced.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(assessment), encoding="utf-8")
+    return path
+
+
+def page(assessment: Assessment) -> str:
+    """The page as text."""
+    style = resources.files("calibration.report").joinpath("style.css").read_text(encoding="utf-8")
+    links = [tag("li", tag("a", title, href=f"#{name}")) for name, title in _CONTENTS.items()]
+    main = tag(
+        "main",
+        headline(assessment),
+        _notices(assessment),
+        tag("nav", tag("ul", *links), aria_label="Contents"),
+        data_section(assessment),
+        layers_section(assessment),
+        baselines_section(assessment),
+        intervals_section(assessment),
+        tests_section(assessment),
+        parameters_section(assessment),
+        diagnostics_section(assessment),
+        provenance_section(assessment),
+        id="main",
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="description", content=f"{in_short(assessment)}. {assessment.verdict}"),
+        tag("title", assessment.title),
+        tag("style", Markup(style)),
+    )
+    body = tag(
+        "body",
+        tag("a", "Skip to the verdict", href="#main", class_="skip"),
+        tag("div", _header(assessment), main, _footer(assessment), class_="page"),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def cautions(assessment: Assessment) -> list[str]:
+    """What should make a reader doubt everything else on the page."""
+    found = []
+    if (worst := _worst(assessment, "r_hat", max)) is not None and worst > MOST_R_HAT:
+        found.append(
+            f"The chains do not agree: R-hat reaches {number(worst, 4)} (should be below {MOST_R_HAT})."
+        )
+    if (least := _worst(assessment, "ess_bulk", min)) is not None and least < LEAST_ESS:
+        found.append(
+            f"Few independent draws: bulk ESS goes down to {number(least)} (should be above {LEAST_ESS:.0f})."
+        )
+    divergences, draws = (assessment.diagnostics.get(name) for name in ("divergences", "draws"))
+    if isinstance(divergences, int | float) and isinstance(draws, int | float) and draws > 0:
+        if divergences / draws > MOST_DIVERGENT:
+            found.append(
+                f"{number(divergences)} of {number(draws)} draws diverged (should be 0.1 % at most)."
+            )
+    for key, checks in assessment.layers.items():
+        if str(key).startswith("L0") and "passed" in checks:
+            failed = [
+                show(c) for c, p in zip(checks["check"], checks["passed"], strict=True) if truth(p) is False
+            ]
+            if failed:
+                found.append(f"Verification failed: {', '.join(failed)}.")
+    return found
+
+
+def _worst(assessment: Assessment, column: str, worst: type[max] | type[min]) -> float | None:  # type: ignore[valid-type]
+    """The worst of a diagnostic over parameters; None where there is none."""
+    if column not in assessment.parameters:
+        return None
+    values = [float(value) for value in assessment.parameters[column] if not is_missing(value)]
+    return worst(values) if values else None
+
+
+def _notices(assessment: Assessment) -> Markup | None:
+    """A warning at the top if the computation did not work."""
+    found = cautions(assessment)
+    if not found:
+        return None
+    title = tag("p", tag("strong", "Read everything on this page with caution."))
+    return tag("aside", title, *(tag("p", text) for text in found), class_="notice", role="note")
+
+
+def _header(assessment: Assessment) -> Markup:
+    """Title, and what met what."""
+    facts = {
+        "Model": assessment.model,
+        "Data": assessment.dataset,
+        "Problem": assessment.problem,
+        "Split": assessment.split.name,
+    }
+    date = assessment.provenance.get("date")
+    if not is_missing(date):
+        facts["Date"] = show(date)
+    items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items() if value]
+    kicker = tag("p", "How far is the twin from reality?", class_="kicker")
+    return tag("header", kicker, tag("h1", assessment.title), tag("dl", *items))
+
+
+def _footer(assessment: Assessment) -> Markup:
+    """Definitions and their sources."""
+    doi = "https://doi.org/"
+    cited = [
+        ("CRPS and interval score: Gneiting, Raftery 2007", "10.1198/016214506000001437"),
+        ("scores below a detection limit: Allen, Ginsbourger, Ziegel 2023", "10.1137/22M1532184"),
+    ]
+    sources = join(
+        *(join(text, ", ", tag("a", f"doi:{code}", href=doi + code)) for text, code in cited), by="; "
+    )
+    return tag("footer", tag("p", "Made by cytotwin. ", sources, ".", class_="small"))

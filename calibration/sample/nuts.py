@@ -1,0 +1,146 @@
+"""The No-U-Turn sampler (blackjax), all chains as lanes of one solve.
+
+Warm-up follows Stan's windows, with one difference: step size and metric are shared by the chains and learned from all
+of them, since they run side by side. The metric starts as the identity in whitened coordinates.
+
+References:
+    Hoffman & Gelman, JMLR 15:1593-1623 (2014); Stan Reference Manual, "HMC algorithm parameters" (windows of the
+    warm-up, shrinkage of the metric).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import blackjax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from blackjax.adaptation.step_size import dual_averaging_adaptation
+from jaxtyping import Array, Bool, Float, Int
+
+from twin.progress import Progress
+
+CHUNK = 25
+"""Transitions per compiled call: short enough for progress and interruption, long enough not to matter."""
+
+
+class Trace(NamedTuple):
+    """What the chains did after warm-up.
+
+    Args:
+        position: Visited points.
+        log_density: Log density there.
+        diverging: Transitions whose energy error exceeded 1000, failed integrations among them.
+        acceptance: Mean acceptance probability along each trajectory.
+        leapfrogs: Gradient evaluations per transition.
+        energy: Energy of each transition.
+        step_size: Step size after warm-up.
+    """
+
+    position: Float[np.ndarray, "chain draw parameter"]
+    log_density: Float[np.ndarray, "chain draw"]
+    diverging: Bool[np.ndarray, "chain draw"]
+    acceptance: Float[np.ndarray, "chain draw"]
+    leapfrogs: Int[np.ndarray, "chain draw"]
+    energy: Float[np.ndarray, "chain draw"]
+    step_size: float
+
+
+def warmup_windows(length: int) -> list[int]:
+    """Lengths of the warm-up windows in chunks: a first one, doubling ones that set the metric, and a last one."""
+    chunks = max(3, length // CHUNK)
+    first, last = max(1, round(0.15 * chunks)), max(1, round(0.1 * chunks))
+    middle, size, windows = chunks - first - last, 1, []
+    while middle > 0:
+        size = size if middle >= 3 * size else middle
+        windows.append(size)
+        middle -= size
+        size *= 2
+    return [first, *windows, last]
+
+
+def run_nuts(
+    log_density: Callable[[Float[Array, " parameter"]], Float[Array, ""]],
+    positions: Float[np.ndarray, "chain parameter"],
+    key: Array,
+    *,
+    warmup: int,
+    draws: int,
+    target_acceptance: float,
+    max_doublings: int,
+    line: Progress,
+) -> Trace:
+    """Sample from a density in whitened coordinates.
+
+    Args:
+        log_density: Log density of one vector; mapped over chains.
+        positions: Where the chains start.
+        key: Random key; consumed.
+        warmup: Transitions for adaptation, per chain.
+        draws: Transitions kept, per chain.
+        target_acceptance: Acceptance probability that the step size aims at.
+        max_doublings: Trajectories have at most ``2 ** max_doublings`` steps.
+        line: Progress to update.
+    """
+    kernel = blackjax.nuts.build_kernel()
+    start_averaging, average, averaged = dual_averaging_adaptation(target_acceptance)
+    chains, size = positions.shape
+
+    @jax.jit
+    def chunk(key, states, averaging, metric, step_size, adapt):
+        def transition(carry, key):
+            states, averaging = carry
+            step = jnp.where(adapt, jnp.exp(averaging.log_step_size), step_size)
+
+            def move(key, state):
+                return kernel(key, state, log_density, step, metric, max_doublings)
+
+            states, info = jax.vmap(move)(jax.random.split(key, chains), states)
+            averaging = average(averaging, jnp.mean(info.acceptance_rate))
+            kept = (
+                states.position,
+                states.logdensity,
+                info.is_divergent,
+                info.acceptance_rate,
+                info.num_integration_steps,
+                info.energy,
+            )
+            return (states, averaging), kept
+
+        (states, averaging), kept = jax.lax.scan(transition, (states, averaging), jax.random.split(key, CHUNK))
+        return states, averaging, kept
+
+    states = jax.jit(jax.vmap(lambda z: blackjax.nuts.init(z, log_density)))(positions)
+    averaging, metric = start_averaging(0.3), jnp.eye(size)
+    windows = warmup_windows(warmup)
+    total, done = sum(windows) + -(-draws // CHUNK), 0
+    for index, length in enumerate(windows):
+        seen = []
+        for _ in range(length):
+            key, sub = jax.random.split(key)
+            states, averaging, kept = chunk(sub, states, averaging, metric, 0.0, True)
+            seen.append(np.asarray(kept[0]))
+            done += 1
+            line.update(done * CHUNK, "warming up")
+        if 0 < index < len(windows) - 1:
+            metric = _metric(np.concatenate(seen).reshape(-1, size))
+            averaging = start_averaging(averaged(averaging))
+    step_size = averaged(averaging)
+    parts = []
+    while done < total:
+        key, sub = jax.random.split(key)
+        states, averaging, kept = chunk(sub, states, averaging, metric, step_size, False)
+        parts.append([np.asarray(x) for x in kept])
+        done += 1
+        line.update(done * CHUNK, "drawing")
+    joined = [np.moveaxis(np.concatenate(x)[:draws], 0, 1) for x in zip(*parts, strict=True)]
+    return Trace(*joined, step_size=float(step_size))
+
+
+def _metric(positions: Float[np.ndarray, "draw parameter"]) -> Float[np.ndarray, "parameter parameter"]:
+    """Inverse mass matrix: covariance of the window, shrunk towards the identity that whitening aims at."""
+    count, size = positions.shape
+    weight = count / (count + 5.0 + size)
+    return weight * np.cov(positions, rowvar=False).reshape(size, size) + (1 - weight) * np.eye(size)

@@ -1,0 +1,38 @@
+"""What this package offers, by name. Nothing listed here is imported before it is asked for."""
+
+from __future__ import annotations
+
+from twin.library import Library
+
+LIBRARY = Library(
+    name="models",
+    models={
+        "ampicillin_timekill": "models.pharmacology.ampicillin_timekill:CARD",
+        "cd8_crauste": "models.immune.cd8_crauste:CARD",
+        "hiv_protease_inhibitor": "models.viral.hiv_protease_inhibitor:CARD",
+        "influenza_teiv": "models.viral.influenza_teiv:CARD",
+        "jakstat_swameye": "models.signalling.jakstat_swameye:CARD",
+        "stat5_boehm": "models.signalling.stat5_boehm:CARD",
+        "theophylline": "models.pharmacology.theophylline:CARD",
+    },
+    datasets={
+        "cd8_crauste2017": "models.measurements:CD8_CRAUSTE2017",
+        "hiv_perelson1996": "models.measurements:HIV_PERELSON1996",
+        "influenza_baccam2006": "models.measurements:INFLUENZA_BACCAM2006",
+        "influenza_hayden1996": "models.measurements:INFLUENZA_HAYDEN1996",
+        "jakstat_swameye2003": "models.measurements:JAKSTAT_SWAMEYE2003",
+        "stat5_boehm2014": "models.measurements:STAT5_BOEHM2014",
+        "theophylline": "models.measurements:THEOPHYLLINE",
+        "timekill_regoes2004": "models.measurements:TIMEKILL_REGOES2004",
+    },
+    studies={
+        "cd8_crauste2017": "models.immune.cd8_crauste_study:CD8_CRAUSTE2017",
+        "hiv_perelson1996": "models.viral.hiv_protease_inhibitor_study:HIV_PERELSON1996",
+        "influenza_baccam2006": "models.viral.influenza_teiv_studies:INFLUENZA_BACCAM2006",
+        "influenza_hayden1996": "models.viral.influenza_teiv_studies:INFLUENZA_HAYDEN1996",
+        "jakstat_swameye2003": "models.signalling.jakstat_swameye_study:JAKSTAT_SWAMEYE2003",
+        "stat5_boehm2014": "models.signalling.stat5_boehm_study:STAT5_BOEHM2014",
+        "theophylline": "models.pharmacology.theophylline_study:THEOPHYLLINE",
+        "timekill_regoes2004": "models.pharmacology.ampicillin_timekill_study:TIMEKILL_REGOES2004",
+    },
+)

@@ -1,0 +1,1 @@
+"""Pharmacokinetics and pharmacodynamics."""

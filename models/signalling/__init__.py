@@ -1,0 +1,1 @@
+"""Signal transduction inside cells."""

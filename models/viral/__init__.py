@@ -1,0 +1,1 @@
+"""Viral dynamics within a host."""

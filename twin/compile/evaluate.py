@@ -1,0 +1,187 @@
+"""Sympy expressions evaluated over JAX arrays by walking the tree; no code is generated or executed.
+
+Every symbol stands for an array whose last axis is the batch of lanes. Walking happens while JAX traces, so the
+compiled program contains only the arithmetic.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Mapping, Sequence
+
+import jax.numpy as jnp
+import sympy as sp
+from jaxtyping import Array
+
+from twin.errors import UnsupportedModelError
+
+type Env = Mapping[sp.Symbol, Array]
+type Evaluator = Callable[[Env, Env], list[Array]]
+
+_UNARY: dict[type, Callable] = {
+    sp.exp: jnp.exp,
+    sp.log: jnp.log,
+    sp.sin: jnp.sin,
+    sp.cos: jnp.cos,
+    sp.tan: jnp.tan,
+    sp.asin: jnp.arcsin,
+    sp.acos: jnp.arccos,
+    sp.atan: jnp.arctan,
+    sp.sinh: jnp.sinh,
+    sp.cosh: jnp.cosh,
+    sp.tanh: jnp.tanh,
+    sp.asinh: jnp.arcsinh,
+    sp.acosh: jnp.arccosh,
+    sp.atanh: jnp.arctanh,
+    sp.Abs: jnp.abs,
+    sp.sign: jnp.sign,
+    sp.floor: jnp.floor,
+    sp.ceiling: jnp.ceil,
+    sp.sec: lambda x: 1 / jnp.cos(x),
+    sp.csc: lambda x: 1 / jnp.sin(x),
+    sp.cot: lambda x: 1 / jnp.tan(x),
+    sp.Heaviside: lambda x: jnp.heaviside(x, 0.5),
+    # derivative of sign and of a Piecewise edge: zero almost everywhere
+    sp.DiracDelta: jnp.zeros_like,
+}
+_FOLD: dict[type, Callable] = {
+    sp.Add: operator.add,
+    sp.Mul: operator.mul,
+    sp.Min: jnp.minimum,
+    sp.Max: jnp.maximum,
+    sp.And: jnp.logical_and,
+    sp.Or: jnp.logical_or,
+    sp.Xor: jnp.logical_xor,
+}
+_RELATION: dict[type, Callable] = {
+    sp.StrictLessThan: operator.lt,
+    sp.LessThan: operator.le,
+    sp.StrictGreaterThan: operator.gt,
+    sp.GreaterThan: operator.ge,
+    sp.Equality: operator.eq,
+    sp.Unequality: operator.ne,
+}
+
+
+def _power(base: Array, exponent: sp.Expr, walk: Callable) -> Array:
+    if exponent.is_Integer and abs(int(exponent)) <= 16:
+        return jnp.asarray(base) ** int(exponent)
+    if exponent == sp.Rational(1, 2):
+        return jnp.sqrt(base)
+    if exponent == -sp.Rational(1, 2):
+        return 1.0 / jnp.sqrt(base)
+    return jnp.power(base, walk(exponent))
+
+
+def _piecewise(node: sp.Piecewise, walk: Callable, walk_condition: Callable) -> Array:
+    """First branch whose condition holds; NaN when none does, as sympy and SBML leave it undefined."""
+    result = jnp.nan
+    for value, condition in reversed(node.args):
+        if condition is sp.true:
+            result = walk(value)
+        else:
+            result = jnp.where(walk_condition(condition), walk(value), result)
+    return result
+
+
+def compile_expressions(expressions: Sequence[sp.Expr], frozen: frozenset[sp.Symbol]) -> Evaluator:
+    """Prepare expressions for evaluation, with common subexpressions shared.
+
+    Args:
+        expressions: What to evaluate.
+        frozen: Symbols (time, parameters) such that a condition made only of them is decided once per segment:
+            it is evaluated in the second environment, where time is the segment's midpoint. A switch
+            in time is then exact, because segments begin and end at switches.
+
+    Returns:
+        A function of two environments (at the stage, at the midpoint) to the list of values.
+
+    Raises:
+        UnsupportedModelError: an expression contains a function that has no array counterpart.
+    """
+    shared, reduced = sp.cse(list(expressions), symbols=sp.numbered_symbols("_cse", real=True), order="none")
+    definitions = dict(shared)
+    _refuse_unknown([*definitions.values(), *reduced])
+
+    def evaluate(env: Env, mid_env: Env) -> list[Array]:
+        at_stage = _Walker(env, definitions)
+        at_mid = _Walker(mid_env, definitions)
+
+        def condition(node: sp.Basic, walker: _Walker) -> Array:
+            decided_by_segment = at_stage.free_symbols(node) <= frozen
+            return (at_mid if decided_by_segment else walker).walk(node)
+
+        at_stage.condition = functools.partial(condition, walker=at_stage)
+        at_mid.condition = functools.partial(condition, walker=at_mid)
+        return [at_stage.walk(expression) for expression in reduced]
+
+    return evaluate
+
+
+class _Walker:
+    """Evaluates expressions in one environment, each shared subexpression once."""
+
+    def __init__(self, env: Env, definitions: Mapping[sp.Symbol, sp.Expr]) -> None:
+        self.values = dict(env)
+        self.definitions = definitions
+        self.condition: Callable[[sp.Basic], Array] = self.walk
+
+    def free_symbols(self, node: sp.Basic) -> set[sp.Basic]:
+        found: set[sp.Basic] = set()
+        for symbol in node.free_symbols:
+            definition = self.definitions.get(symbol)  # type: ignore[arg-type]
+            found |= {symbol} if definition is None else self.free_symbols(definition)
+        return found
+
+    def walk(self, node: sp.Basic) -> Array:
+        if isinstance(node, sp.Symbol):
+            if node not in self.values:
+                self.values[node] = self.walk(self.definitions[node])
+            return self.values[node]
+        if node.is_Number or node.is_NumberSymbol:
+            return float(node)  # type: ignore[return-value,arg-type]
+        if node is sp.true or node is sp.false:
+            return jnp.asarray(bool(node))
+        if isinstance(node, sp.Pow):
+            if node.base is sp.E:
+                return jnp.exp(self.walk(node.exp))
+            return _power(self.walk(node.base), node.exp, self.walk)
+        if isinstance(node, sp.Mul):
+            return self._product(node)
+        if isinstance(node, sp.Piecewise):
+            return _piecewise(node, self.walk, self.condition)
+        if isinstance(node, sp.Not):
+            return jnp.logical_not(self.walk(node.args[0]))
+        if (fold := _FOLD.get(node.func)) is not None:
+            return functools.reduce(fold, map(self.walk, node.args))
+        if (relation := _RELATION.get(node.func)) is not None:
+            return relation(*map(self.walk, node.args))
+        return _UNARY[node.func](self.walk(node.args[0]))
+
+    def _product(self, node: sp.Mul) -> Array:
+        """One division by the product of the denominators: cheaper than a reciprocal for each."""
+        above, below = [], []
+        for factor in node.args:
+            if isinstance(factor, sp.Pow) and factor.exp.is_number and factor.exp.is_negative:
+                below.append(self.walk(1 / factor))
+            else:
+                above.append(self.walk(factor))
+        numerator = functools.reduce(operator.mul, above, 1.0)
+        if not below:
+            return numerator
+        return numerator / functools.reduce(operator.mul, below)
+
+
+def _refuse_unknown(expressions: Sequence[sp.Basic]) -> None:
+    known = (sp.Pow, sp.Piecewise, sp.Not, sp.Symbol, *_FOLD, *_RELATION, *_UNARY)
+    for expression in expressions:
+        for node in sp.preorder_traversal(expression):
+            if isinstance(node, known) or node.is_Number or node.is_NumberSymbol:
+                continue
+            if node in (sp.true, sp.false) or type(node).__name__ == "ExprCondPair":
+                continue
+            raise UnsupportedModelError(
+                f"the function {type(node).__name__} in {expression} has no compiled counterpart",
+                expected="elementary functions, piecewise, min, max and comparisons",
+            )

@@ -1,0 +1,161 @@
+"""A model compiled to pure functions of arrays: vector field, sparse Jacobian, outputs, initial states.
+
+Every function works on lanes: the last axis of each array is the batch, one trajectory per lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+from jaxtyping import Array, Float
+
+from twin.compile.evaluate import Env, compile_expressions
+from twin.compile.inputs import InputCurve, input_curve
+from twin.compile.switches import switch_times
+from twin.model.model import Model
+
+type Lanes = Float[Array, " lane"]
+type States = Float[Array, "state lane"]
+type Parameters = Float[Array, "parameter lane"]
+
+TIME = sp.Symbol("time", real=True)
+
+
+class System:
+    """A `Model` compiled to JAX.
+
+    Functions take ``t`` (time), ``mid`` (midpoint of the current segment, which decides switches in time and
+    intervals of inputs), ``y`` (states) and ``p`` (parameters); each has lanes last.
+
+    Attributes:
+        model: The mechanism.
+        states: Names of the states, in the order of ``y``.
+        parameters: Names of the parameters, in the order of ``p``.
+        jacobian_pattern: Positions (row, column) of the structural non-zeros of df/dy.
+        knots: Times at which measured inputs change their polynomial.
+        switches: Formulas of parameters for the times at which a piecewise term switches.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.states: tuple[str, ...] = model.state_names
+        self.parameters: tuple[str, ...] = model.parameter_names
+        self._state_symbols = [model.symbol(name) for name in self.states]
+        self._parameter_symbols = [model.symbol(name) for name in self.parameters]
+        self._inputs = {name: model.parts[name] for name in model.input_names}
+        self._curves: dict[str, InputCurve] = {
+            name: input_curve(np.asarray(part.times, dtype=float), part.interpolation)
+            for name, part in self._inputs.items()
+        }
+        self.knots = np.unique(np.concatenate([np.zeros(0), *(curve.knots for curve in self._curves.values())]))
+        self._frozen = frozenset([TIME, *self._parameter_symbols])
+        self.switches: tuple[sp.Expr, ...] = switch_times(model.rhs, self._frozen)
+        self._rhs = compile_expressions(model.rhs, self._frozen)
+        self._initial = compile_expressions(model.initial, self._frozen)
+        self._output_cache: dict[tuple[sp.Expr, ...], object] = {}
+
+    def __repr__(self) -> str:
+        size = f"{len(self.states)} states, {len(self.parameters)} parameters"
+        return f"System({self.model.name!r}, {size}, {len(self.jacobian_pattern)} non-zeros in the Jacobian)"
+
+    @cached_property
+    def jacobian(self) -> sp.SparseMatrix:
+        """Symbolic df/dy, with assignments expanded."""
+        entries = {}
+        for row, expression in enumerate(self.model.rhs):
+            for column, symbol in enumerate(self._state_symbols):
+                if symbol in expression.free_symbols:
+                    derivative = sp.diff(expression, symbol)
+                    if derivative != 0:
+                        entries[row, column] = derivative
+        return sp.SparseMatrix(len(self.states), len(self.states), entries)
+
+    @cached_property
+    def jacobian_pattern(self) -> tuple[tuple[int, int], ...]:
+        """Positions of the structural non-zeros, row by row."""
+        return tuple(sorted(self.jacobian.todok()))
+
+    @cached_property
+    def _linearised(self):
+        entries = self.jacobian.todok()
+        by_time = [sp.diff(expression, TIME) for expression in self.model.rhs]
+        for name in self._inputs:
+            # df/dt through a measured input: df/du * du/dt
+            slope = sp.Symbol(f"{name}__slope", real=True)
+            by_time = [
+                total + sp.diff(expression, self.model.symbol(name)) * slope
+                for total, expression in zip(by_time, self.model.rhs, strict=True)
+            ]
+        return compile_expressions([*(entries[key] for key in self.jacobian_pattern), *by_time], self._frozen)
+
+    def environment(self, t: Lanes, mid: Lanes, y: States, p: Parameters) -> tuple[Env, Env]:
+        """Values of all symbols at `t`, and the same with the clock at the midpoint of the segment."""
+        env: dict[sp.Symbol, Array] = dict(zip(self._parameter_symbols, p, strict=True))
+        env |= dict(zip(self._state_symbols, y, strict=True))
+        env[TIME] = t
+        for name, curve in self._curves.items():
+            values = self._input_values(name, p, t.shape)
+            env[self.model.symbol(name)], slope = curve(t, mid, values)
+            env[sp.Symbol(f"{name}__slope", real=True)] = slope
+        return env, {**env, TIME: mid}
+
+    def _input_values(self, name: str, p: Parameters, shape: tuple[int, ...]) -> Float[Array, "knot lane"]:
+        values = self._inputs[name].values
+        env = dict(zip(self._parameter_symbols, p, strict=True))
+        rows = [
+            self._evaluate(self.model.formula(value, where=f"input {name!r}"), env)
+            if isinstance(value, str)
+            else float(value)
+            for value in values
+        ]
+        return jnp.stack([jnp.broadcast_to(jnp.asarray(row), shape) for row in rows])
+
+    def _evaluate(self, expression: sp.Expr, env: Env) -> Array:
+        return compile_expressions([self.model.expand(expression)], self._frozen)(env, env)[0]
+
+    def vector_field(self, t: Lanes, mid: Lanes, y: States, p: Parameters) -> States:
+        """dy/dt, without doses."""
+        values = self._rhs(*self.environment(t, mid, y, p))
+        return _stack(values, t)
+
+    def linearise(self, t: Lanes, mid: Lanes, y: States, p: Parameters) -> tuple[list[Lanes], States]:
+        """Non-zeros of df/dy in the order of `jacobian_pattern`, and the partial derivative df/dt."""
+        values = self._linearised(*self.environment(t, mid, y, p))
+        split = len(self.jacobian_pattern)
+        entries = [jnp.broadcast_to(jnp.asarray(value), t.shape) for value in values[:split]]
+        return entries, _stack(values[split:], t)
+
+    def initial(self, p: Parameters) -> States:
+        """Initial states as the model's formulas give them."""
+        env = dict(zip(self._parameter_symbols, p, strict=True))
+        return _stack(self._initial(env, env), p[0] if len(p) else jnp.zeros(p.shape[1:]))
+
+    def outputs(
+        self, expressions: Sequence[sp.Expr], t: Lanes, mid: Lanes, y: States, p: Parameters
+    ) -> Float[Array, "output lane"]:
+        """Values of expanded expressions of states, parameters, inputs and time."""
+        key = tuple(expressions)
+        if key not in self._output_cache:
+            self._output_cache[key] = compile_expressions(key, self._frozen)
+        return _stack(self._output_cache[key](*self.environment(t, mid, y, p)), t)  # type: ignore[operator]
+
+    def evaluate_formulas(self, expressions: Sequence[sp.Expr], p: Mapping[str, Array]) -> list[Array]:
+        """Values of formulas of parameters, given arrays by name (any common shape)."""
+        env = {self.model.symbol(name): value for name, value in p.items()}
+        return compile_expressions(list(expressions), self._frozen)(env, env)
+
+
+def _stack(values: Sequence[Array], like: Array) -> Array:
+    if not values:
+        return jnp.zeros((0, *like.shape), like.dtype)
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(value, like.dtype), like.shape) for value in values])
+
+
+@lru_cache(maxsize=64)
+def compile_model(model: Model) -> System:
+    """The `System` of a model; equal models share one, and with it their compiled programs."""
+    return System(model)

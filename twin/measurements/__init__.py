@@ -1,0 +1,8 @@
+"""The table of readings: from a CSV file or a data frame to validated `Measurements` in a model's units."""
+
+from twin.measurements.options import ReadsModel, Replicates
+from twin.measurements.reading import read_measurements
+from twin.measurements.schema import COLUMNS
+from twin.measurements.table import Measurements
+
+__all__ = ["COLUMNS", "Measurements", "ReadsModel", "Replicates", "read_measurements"]

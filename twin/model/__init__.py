@@ -1,0 +1,25 @@
+"""The description of a mechanism: symbols, reactions, equations, units. Symbolic; knows nothing of JAX."""
+
+from twin.model.model import Model
+from twin.model.parts import (
+    Assignment,
+    ConservedTotal,
+    Input,
+    Observable,
+    Parameter,
+    Published,
+    Reaction,
+    State,
+)
+
+__all__ = [
+    "Assignment",
+    "ConservedTotal",
+    "Input",
+    "Model",
+    "Observable",
+    "Parameter",
+    "Published",
+    "Reaction",
+    "State",
+]

@@ -1,0 +1,240 @@
+"""A model, an experiment and parameters to an `xarray.Dataset`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+import xarray as xr
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from twin.compile.system import System, compile_model
+from twin.errors import ExperimentError, SimulationError, TwinWarning, suggestion
+from twin.experiment.actions import Actions, collect_actions
+from twin.experiment.experiment import Experiment
+from twin.experiment.schedule import make_schedule
+from twin.model.model import Model
+from twin.precision import in_float64
+from twin.solve import Method, Tolerance, describe_failures, integrate, method_named, sample
+
+MEMORY_FOR_NODES = 256 * 2**20
+"""Bytes that the stored nodes of one compiled call may take; more draws are run in several calls."""
+
+
+@in_float64
+def simulate(
+    model: Model,
+    ts: ArrayLike,
+    parameters: Mapping[str, ArrayLike] | None = None,
+    experiment: Experiment | None = None,
+    variables: Sequence[str] | None = None,
+    *,
+    solver: str = "rodas5p",
+    rtol: float = 1e-8,
+    atol: float = 1e-12,
+    max_steps: int = 4096,
+) -> xr.Dataset:
+    """Simulate a model under an experiment.
+
+    Args:
+        model: The mechanism.
+        ts: Sample times [model time unit], ascending, none before the start of the experiment.
+        parameters: Parameter values by name, in the model's units: scalars, or arrays of one common length,
+            which give the result a leading dimension "draw". Others keep the model's defaults.
+        experiment: What is done; default: nothing, from ``t0 = min(0, ts[0])`` on.
+        variables: What to return: names of states, observables, assignments, reactions (their flux), inputs or
+            parameters, or expressions of them such as ``"T + E + I"``. Default: states and observables.
+        solver: "rodas5p" (stiff and non-stiff) or "tsit5" (non-stiff).
+        rtol: Relative tolerance per step.
+        atol: Absolute tolerance per step, in the units of the states.
+        max_steps: Most steps per trajectory.
+
+    Returns:
+        A dataset with dimension "time" (and "draw"), units in ``attrs["units"]`` of each variable and the provenance
+        in ``attrs``. Draws whose integration failed are NaN; their number is in ``attrs["failed"]``.
+
+    Raises:
+        ExperimentError: times, targets or values that make no sense.
+        SimulationError: the integration failed (for all draws, if there are several).
+
+    Example:
+        >>> import numpy as np, twin
+        >>> decay = twin.Model("decay", [twin.State("A", 1.0)], [twin.Parameter("k", 1.0)], odes={"A": "-k*A"})
+        >>> ds = twin.simulate(decay, np.linspace(0, 1, 3), {"k": [1.0, 2.0]})
+        >>> ds.A.dims
+        ('draw', 'time')
+    """
+    system = compile_model(model)
+    times = _check_times(ts)
+    experiment = experiment or Experiment(t0=min(0.0, float(times[0])))
+    if times[0] < experiment.t0:
+        raise ExperimentError(
+            f"the first sample time is {times[0]:g}, before the start at {experiment.t0:g}",
+            where="ts",
+            fix="drop the early times or set t0 of the experiment",
+        )
+    names = list(variables) if variables is not None else [*model.state_names, *model.observable_names]
+    expressions = tuple(_expression(model, name) for name in names)
+    values, draws = parameter_matrix(model, parameters or {})
+    actions = collect_actions(system, [experiment], [float(times[-1])])
+    tolerance = Tolerance(_positive(rtol, "rtol"), _positive(atol, "atol"), max_steps)
+    outputs, status = _in_chunks(
+        system, method_named(solver), tolerance, expressions, actions, values[:, None, :], times
+    )
+    _report_failures(status, draws is not None)
+    return _dataset(model, names, times, outputs, status, draws, solver, tolerance)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def run_lanes(
+    system: System,
+    method: Method,
+    tolerance: Tolerance,
+    expressions: tuple[sp.Expr, ...],
+    actions: Actions,
+    p: Float[Array, "parameter experiment draw"],
+    ts: Float[Array, "time experiment"],
+) -> tuple[Float[Array, "output time experiment draw"], Int[Array, "experiment draw"]]:
+    """Outputs at sample times for all experiments and draws, and the status of each lane; one compiled program."""
+    schedule = make_schedule(system, actions, p)
+    nodes = integrate(system, schedule, method, tolerance)
+    shape = p.shape[1:]
+    lanes_ts = jnp.broadcast_to(ts[..., None], (*ts.shape, shape[1])).reshape(ts.shape[0], -1)
+    samples = sample(system, schedule, nodes, method, lanes_ts)
+    flat = samples.t.size
+    t = samples.t.reshape(flat)
+    outputs = system.outputs(
+        expressions, t, t, samples.y.reshape(-1, flat), samples.params.reshape(-1, flat)
+    )
+    return outputs.reshape(len(expressions), ts.shape[0], *shape), nodes.status.reshape(shape)
+
+
+def parameter_matrix(
+    model: Model, parameters: Mapping[str, ArrayLike]
+) -> tuple[Float[np.ndarray, "parameter draw"], int | None]:
+    """All parameters of the model for every draw, and the number of draws (None if all values are scalars).
+
+    Raises:
+        ExperimentError: an unknown name, values that are not finite numbers, or unequal lengths.
+    """
+    given: dict[str, np.ndarray] = {}
+    for name, value in parameters.items():
+        if name not in model.parameter_names:
+            raise ExperimentError(
+                f"{name!r} is no parameter of the model {model.name!r}",
+                where="parameters",
+                fix=suggestion(name, model.parameter_names),
+            )
+        try:
+            array = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ExperimentError(f"{name!r} is {value!r}", where="parameters", expected="numbers") from error
+        if array.ndim > 1 or array.size == 0:
+            raise ExperimentError(
+                f"{name!r} has shape {array.shape}", where="parameters", expected="a scalar or one axis of draws"
+            )
+        if not np.all(np.isfinite(array)):
+            where = "" if array.ndim == 0 else f" at draw {int(np.argmin(np.isfinite(array)))}"
+            raise ExperimentError(f"{name!r} is not finite{where}", where="parameters", expected="finite values")
+        given[name] = array
+    lengths = {name: array.shape[0] for name, array in given.items() if array.ndim == 1}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise ExperimentError(
+            f"the numbers of draws differ ({listed})", where="parameters", expected="arrays of one common length"
+        )
+    draws = next(iter(lengths.values()), None)
+    columns = [
+        np.broadcast_to(given.get(name, np.float64(default)), (draws or 1,))
+        for name, default in model.default_parameters.items()
+    ]
+    return np.stack(columns) if columns else np.zeros((0, draws or 1)), draws
+
+
+def _in_chunks(system, method, tolerance, expressions, actions, p, times):
+    """Draws in chunks whose stored nodes fit in memory; the last chunk is padded to reuse the program."""
+    per_lane = (tolerance.max_steps + 1) * (len(system.states) + 3) * 8
+    draws = p.shape[2]
+    size = min(draws, max(1, MEMORY_FOR_NODES // per_lane))
+    outputs, statuses = [], []
+    for start in range(0, draws, size):
+        part = p[:, :, start : start + size]
+        missing = size - part.shape[2]
+        padded = np.concatenate([part, np.repeat(part[:, :, -1:], missing, axis=2)], axis=2)
+        values, status = run_lanes(system, method, tolerance, expressions, actions, padded, times[:, None])
+        outputs.append(np.asarray(values)[:, :, 0, : size - missing])
+        statuses.append(np.asarray(status)[0, : size - missing])
+    return np.concatenate(outputs, axis=-1), np.concatenate(statuses)
+
+
+def _check_times(ts: ArrayLike) -> Float[np.ndarray, " time"]:
+    times = np.atleast_1d(np.asarray(ts, dtype=np.float64))
+    if times.ndim != 1 or times.size == 0:
+        raise ExperimentError(
+            f"the sample times have shape {times.shape}", where="ts", expected="one axis with at least one time"
+        )
+    if not np.all(np.isfinite(times)):
+        index = int(np.argmin(np.isfinite(times)))
+        raise ExperimentError(f"sample time {index} is {times[index]}", where="ts", expected="finite times")
+    if np.any(np.diff(times) < 0):
+        index = int(np.argmax(np.diff(times) < 0)) + 1
+        raise ExperimentError(
+            f"sample time {index} ({times[index]:g}) is earlier than the one before it",
+            where="ts",
+            expected="ascending times",
+        )
+    return times
+
+
+def _positive(value: float, name: str) -> float:
+    if not (np.isfinite(value) and value > 0):
+        raise ExperimentError(f"{name} is {value!r}", where="solver", expected="a positive number")
+    return float(value)
+
+
+def _expression(model: Model, name: str) -> sp.Expr:
+    if name in model.observable_names:
+        return model.observable_expr(name)
+    return model.expand(model.formula(name, where=f"variable {name!r}"))
+
+
+def _report_failures(status: np.ndarray, many: bool) -> None:
+    failed = int((status != 0).sum())
+    if failed == 0:
+        return
+    reasons = describe_failures(status)
+    if failed == status.size:
+        raise SimulationError(
+            f"the integration failed: {reasons}" if not many else f"all {failed} draws failed: {reasons}",
+            fix="check the parameters; loosen rtol and atol, or raise max_steps",
+        )
+    warnings.warn(f"{failed} of {status.size} draws failed ({reasons}); they are NaN", TwinWarning, stacklevel=3)
+
+
+def _dataset(model, names, times, outputs, status, draws, solver, tolerance) -> xr.Dataset:
+    dims = ("time",) if draws is None else ("draw", "time")
+    data = {}
+    for name, values in zip(names, outputs, strict=True):
+        array = values[:, 0] if draws is None else values.T
+        unit = model.unit(name) if name in model.parts else ""
+        data[name] = xr.Variable(dims, array, {"units": unit} if unit else {})
+    coords: dict = {"time": xr.Variable("time", times, {"units": model.time_unit})}
+    if draws is not None:
+        coords["draw"] = np.arange(draws)
+    attrs = {
+        "model": model.name,
+        "model_fingerprint": model.fingerprint,
+        "solver": solver,
+        "rtol": tolerance.rtol,
+        "atol": tolerance.atol,
+        "failed": int((status != 0).sum()),
+        "cytotwin": version("cytotwin"),
+        "jax": jax.__version__,
+    }
+    return xr.Dataset(data, coords, attrs)

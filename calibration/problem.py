@@ -74,7 +74,7 @@ class Problem:
         score_scale: Mapping[str, str] | None = None,
         solver: str = "rodas5p",
         rtol: float = 1e-6,
-        atol: float = 1e-9,
+        atol: float = 1e-8,
         max_steps: int = 1500,
         study: Study | None = None,
     ) -> None:

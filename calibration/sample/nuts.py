@@ -1,7 +1,8 @@
 """The No-U-Turn sampler (blackjax), all chains as lanes of one solve.
 
-Warm-up follows Stan's windows, with one difference: step size and metric are shared by the chains and learned from all
-of them, since they run side by side. The metric starts as the identity in whitened coordinates.
+Warm-up has doubling windows as Stan's, with two differences: step size and metric are shared by the chains and learned
+from all of them, since they run side by side, and the first window sets the metric, too. The metric starts as the
+identity in whitened coordinates.
 
 References:
     Hoffman & Gelman, JMLR 15:1593-1623 (2014); Stan Reference Manual, "HMC algorithm parameters" (windows of the
@@ -22,6 +23,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from twin.progress import Progress
 
+FIRST_STEP = 0.5
+"""Step size in whitened coordinates for one dimension; d dimensions get ``d ** (-1/4)`` times it."""
 CHUNK = 25
 """Transitions per compiled call: short enough for progress and interruption, long enough not to matter."""
 
@@ -49,16 +52,20 @@ class Trace(NamedTuple):
 
 
 def warmup_windows(length: int) -> list[int]:
-    """Lengths of the warm-up windows in chunks: a first one, doubling ones that set the metric, and a last one."""
+    """Lengths of the warm-up windows in chunks: doubling ones that set the metric, and a last one for the step size.
+
+    The first metric is set early: whitening by the curvature at the mode is wrong by factors where the posterior is a
+    funnel, and every transition with a bad metric costs a hundred gradients.
+    """
     chunks = max(3, length // CHUNK)
-    first, last = max(1, round(0.15 * chunks)), max(1, round(0.1 * chunks))
-    middle, size, windows = chunks - first - last, 1, []
+    last = max(1, round(0.15 * chunks))
+    middle, size, windows = chunks - last, 1, []
     while middle > 0:
         size = size if middle >= 3 * size else middle
         windows.append(size)
         middle -= size
-        size *= 2
-    return [first, *windows, last]
+        size = size if len(windows) == 1 else 2 * size
+    return [*windows, last]
 
 
 def run_nuts(
@@ -88,6 +95,11 @@ def run_nuts(
     start_averaging, average, averaged = dual_averaging_adaptation(target_acceptance)
     chains, size = positions.shape
 
+    def restart(step_size: Array | float):
+        """Dual averaging that shrinks towards `step_size`, not towards ten times it as usual: we have a good guess, and
+        a step that is too long costs many that are too short."""
+        return start_averaging(step_size / 10.0)._replace(log_step_size=jnp.log(step_size))
+
     @jax.jit
     def chunk(key, states, averaging, metric, step_size, adapt):
         def transition(carry, key):
@@ -113,7 +125,7 @@ def run_nuts(
         return states, averaging, kept
 
     states = jax.jit(jax.vmap(lambda z: blackjax.nuts.init(z, log_density)))(positions)
-    averaging, metric = start_averaging(0.3), jnp.eye(size)
+    averaging, metric = restart(FIRST_STEP * size**-0.25), jnp.eye(size)
     windows = warmup_windows(warmup)
     total, done = sum(windows) + -(-draws // CHUNK), 0
     for index, length in enumerate(windows):
@@ -124,9 +136,9 @@ def run_nuts(
             seen.append(np.asarray(kept[0]))
             done += 1
             line.update(done * CHUNK, "warming up")
-        if 0 < index < len(windows) - 1:
+        if index < len(windows) - 1:
             metric = _metric(np.concatenate(seen).reshape(-1, size))
-            averaging = start_averaging(averaged(averaging))
+            averaging = restart(averaged(averaging))
     step_size = averaged(averaging)
     parts = []
     while done < total:

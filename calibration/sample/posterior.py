@@ -22,6 +22,7 @@ from twin.progress import progress
 
 REDRAWS = 50
 SPREAD = 1.0
+"""Chains start as far from the fit as the posterior is wide, so that R-hat can see a chain that does not come back."""
 
 
 @in_float64
@@ -30,9 +31,9 @@ def sample(
     seed: int = 0,
     *,
     chains: int = 4,
-    warmup: int = 500,
+    warmup: int = 300,
     draws: int = 500,
-    target_acceptance: float = 0.9,
+    target_acceptance: float = 0.8,
     max_doublings: int = 8,
     starts: int = 24,
     initial: Fit | None = None,

@@ -50,7 +50,7 @@ def is_missing(cell: Any) -> bool:
     """True for None, NaN, pandas' NA and NaT."""
     if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(cell, Real) and not isinstance(cell, bool) and math.isnan(float(cell))
+    return isinstance(cell, (Real, Decimal)) and bool(cell != cell)
 
 
 def read_number(cell: Any) -> float:

@@ -117,12 +117,21 @@ def _stated(column: Column, declared: str | None, place: str) -> str | None:
 
 
 def _agree(declared: str, header_unit: str, header: str, place: str) -> None:
-    if units.parse(declared) != units.parse(header_unit):
+    if not _same(declared, header_unit):
         raise MeasurementError(
             f"the unit {declared!r} was given, but the header {header!r} says {header_unit!r}",
             where=place,
             fix="leave the argument out, or correct the header",
         )
+
+
+def _same(first: str, second: str) -> bool:
+    """True if a number means the same in both units, as in ng/ml and ug/l."""
+    if not units.same_dimension(first, second):
+        return False
+    return bool(
+        np.allclose(units.convert(np.array([0.0, 1.0]), first, second), [0.0, 1.0], rtol=1e-12, atol=0)
+    )
 
 
 def _is_unit(text: str) -> bool:

@@ -82,10 +82,7 @@ def _path_text(path: object) -> str:
             expected="the path of a CSV or TSV file",
             fix="use Measurements.from_table for a data frame",
         )
-    text = os.fspath(path)
-    if not isinstance(text, str):
-        raise MeasurementError("the path is bytes", expected="text")
-    return text
+    return os.fsdecode(path)
 
 
 def _text(path: Path, source: str) -> str:

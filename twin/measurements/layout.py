@@ -11,6 +11,9 @@ from twin.measurements.options import ColumnNames, ReadsModel
 from twin.measurements.raw import RawTable
 from twin.measurements.schema import COLUMNS
 
+# What a message offers as names of the columns that every table needs.
+_EXAMPLES = {"time": ("time", "hours", "days"), "value": ("value", "dv", "conc")}
+
 
 def find_layout(
     raw: RawTable,
@@ -230,7 +233,7 @@ class _Finder:
         return MeasurementError(
             f"there is no column for the {role}; the columns are {_listed(named)}",
             where=self.raw.header,
-            expected=f"a column named {' or '.join(map(repr, SYNONYMS[role][:3]))}{wide}",
+            expected=f"a column named {' or '.join(map(repr, _EXAMPLES[role]))}{wide}",
             fix=f"pass columns={{{role!r}: {(close or ['HEADER'])[0]!r}}}"
             + (" if that is it" if close else ""),
         )

@@ -37,7 +37,7 @@ def check_replicates(raw: RawTable, readings: Sequence[Reading], rule: Replicate
     raise raw.fault(
         [again.row for again, _ in repeated],
         reading.columns.value.index,
-        f"{what} of {reading.observable!r} for experiment {reading.experiment!r}, subject {reading.subject!r} "
+        f"{what} of {reading.observable!r} in experiment {reading.experiment!r}, subject {reading.subject!r} "
         f"at time {reading.time:g} stands at {raw.place(first.row)} already",
         expected="replicates that differ" if rule == "allow" else "one reading per series and time",
         fix="remove the copy; if these are true replicates, pass replicates="

@@ -218,7 +218,8 @@ class Measurements:
             f"Measurements cannot be changed ({name}); make a new one with from_table or subset"
         )
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> Never:
+        raise AttributeError(f"Measurements cannot be changed ({name})")
 
     def __repr__(self) -> str:
         times, censored = self._table["time"], self._table["censoring"].tolist().count("left")

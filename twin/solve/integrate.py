@@ -241,6 +241,7 @@ def _reversible(system: System, method: Method, tolerance: Tolerance, schedule: 
 
 
 def _forward(system: System, method: Method, tolerance: Tolerance, schedule: Schedule):
+    schedule = lax.optimization_barrier(schedule)
     nodes = _loop(system, method, tolerance, schedule)
     return nodes, (nodes, schedule)
 
@@ -256,7 +257,7 @@ def _replay(step: Step, schedule: Schedule, y: States, segment: Array, start: Ar
 
 
 def _backward(system: System, method: Method, tolerance: Tolerance, residuals, cotangent: Nodes):
-    nodes, schedule = residuals
+    nodes, schedule = lax.optimization_barrier(residuals)
     step = method.stepper(system)
     floats, rest = _split(schedule)
 

@@ -75,9 +75,7 @@ def bind(system: System, table: pd.DataFrame, experiments: Mapping[str, Experime
     return Bindings(
         system=system,
         series=series,
-        actions=collect_actions(
-            system, [experiments[name] for name, _ in series], [times[-1] for times in per_lane]
-        ),
+        actions=collect_actions(system, [experiments[name] for name, _ in series], [times[-1] for times in per_lane]),
         times=padded,
         lane=lane,
         sample=np.array([np.searchsorted(per_lane[k], t) for k, t in zip(lane, time, strict=True)]),

@@ -109,15 +109,11 @@ class ParameterVector:
         self.entries.append(entry)
         return len(self.entries) - 1
 
-    def _add(
-        self, estimate: Estimate, series: Sequence[tuple[str, str]], defaults: Mapping[str, float]
-    ) -> None:
+    def _add(self, estimate: Estimate, series: Sequence[tuple[str, str]], defaults: Mapping[str, float]) -> None:
         lower, upper, nominal = _check(estimate, defaults)
 
         def value(name: str) -> Entry:
-            return Entry(
-                name, estimate.name, "value", estimate.scale, lower, upper, nominal, estimate.prior
-            )
+            return Entry(name, estimate.name, "value", estimate.scale, lower, upper, nominal, estimate.prior)
 
         count = len(series)
         if estimate.per == "shared":
@@ -138,9 +134,7 @@ class ParameterVector:
         else:
             between = float(estimate.between)
         etas = [self._append(_eta(estimate.name, group)) for group in groups]
-        self.slots[estimate.name] = Slot(
-            estimate.scale, typical, np.array(etas)[position], between, estimated
-        )
+        self.slots[estimate.name] = Slot(estimate.scale, typical, np.array(etas)[position], between, estimated)
 
     def values(self, theta: Float[Array, "parameter draw"]) -> dict[str, Float[Array, "series draw"]]:
         """Value of each estimated parameter in every series, linear scale."""
@@ -194,9 +188,7 @@ def _check(estimate: Estimate, defaults: Mapping[str, float]) -> tuple[float, fl
             where=where,
             fix="widen the bounds or change the nominal value",
         )
-    lower, upper, at = (
-        float(to_scale(x, estimate.scale)) for x in (estimate.lower, estimate.upper, nominal)
-    )
+    lower, upper, at = (float(to_scale(x, estimate.scale)) for x in (estimate.lower, estimate.upper, nominal))
     return lower, upper, at
 
 
@@ -209,11 +201,16 @@ def _spread(name: str, prior: Prior) -> Entry:
         )
     upper = prior.location + LARGEST_BETWEEN * prior.scale
     return Entry(
-        f"{name}_between", name, "between", "lin", prior.location, upper, prior.location + 0.5 * prior.scale, prior
+        f"{name}_between",
+        name,
+        "between",
+        "lin",
+        prior.location,
+        upper,
+        prior.location + 0.5 * prior.scale,
+        prior,
     )
 
 
 def _eta(name: str, group: str) -> Entry:
-    return Entry(
-        f"{name}_eta[{group}]", name, "eta", "lin", -ETA_BOUND, ETA_BOUND, 0.0, Prior("normal", 0.0, 1.0)
-    )
+    return Entry(f"{name}_eta[{group}]", name, "eta", "lin", -ETA_BOUND, ETA_BOUND, 0.0, Prior("normal", 0.0, 1.0))

@@ -97,7 +97,10 @@ def draws_to_tree(
         prior = problem.prior.draw(np.random.default_rng([seed, 2]), chains * draws)
         before = predict_draws(problem, prior, seed=seed + 2)
         groups |= {
-            "posterior_predictive": {"reading": _split(posterior.reading, chains), "mean": _split(posterior.value, chains)},
+            "posterior_predictive": {
+                "reading": _split(posterior.reading, chains),
+                "mean": _split(posterior.value, chains),
+            },
             "log_likelihood": {"reading": _split(posterior.log_likelihood, chains)},
             "prior": _by_name(problem, prior.reshape(theta.shape)),
             "prior_predictive": {"reading": _split(before.reading, chains)},
@@ -109,8 +112,10 @@ def draws_to_tree(
     dims = {"reading": ["row"], "mean": ["row"], "theta": ["entry"]}
     tree = arviz_base.from_dict(groups, coords={**row, "entry": list(problem.names)}, dims=dims)
     for column in ("experiment", "subject", "observable", "time", "censoring"):
-        tree["observed_data"] = tree["observed_data"].to_dataset().assign_coords(
-            {column: ("row", table[column].to_numpy().astype(float if column == "time" else str))}
+        tree["observed_data"] = (
+            tree["observed_data"]
+            .to_dataset()
+            .assign_coords({column: ("row", table[column].to_numpy().astype(float if column == "time" else str))})
         )
     tree.attrs |= {
         "problem": problem.name,

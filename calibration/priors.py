@@ -35,12 +35,8 @@ class PriorDensity:
         self.family = np.array([_FAMILIES.index(prior.family) for prior in priors], dtype=int)
         self.location = np.array([prior.location for prior in priors])
         self.scale = np.array([prior.scale for prior in priors])
-        self._frozen = [
-            _distribution(prior, lo, hi) for prior, lo, hi in zip(priors, lower, upper, strict=True)
-        ]
-        self._mass = np.array(
-            [d.cdf(hi) - d.cdf(lo) for d, lo, hi in zip(self._frozen, lower, upper, strict=True)]
-        )
+        self._frozen = [_distribution(prior, lo, hi) for prior, lo, hi in zip(priors, lower, upper, strict=True)]
+        self._mass = np.array([d.cdf(hi) - d.cdf(lo) for d, lo, hi in zip(self._frozen, lower, upper, strict=True)])
         self._width = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
 
     def log_density(self, theta: Float[Array, "*draw parameter"]) -> Float[Array, "*draw"]:

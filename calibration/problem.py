@@ -88,9 +88,7 @@ class Problem:
         self.experiments = _experiments(experiments or {}, self.measurements, model)
         _check_fixed(self.fixed, model)
         self.all_series = tuple(self.measurements.series)
-        self.parameters = ParameterVector(
-            self.estimates, self.all_series, {**model.default_parameters, **self.fixed}
-        )
+        self.parameters = ParameterVector(self.estimates, self.all_series, {**model.default_parameters, **self.fixed})
         if not len(self.parameters):
             raise ProblemError("nothing is to be estimated", where="estimates", expected="at least one")
         self.prior = PriorDensity(
@@ -142,9 +140,7 @@ class Problem:
     def _bind(self) -> None:
         table = self.measurements.table
         self.bindings: Bindings = bind(compile_model(self.model), table, self.experiments)
-        self.predictor = Predictor(
-            self.bindings, self.parameters, self.fixed, self.noise, self.method, self.tolerance
-        )
+        self.predictor = Predictor(self.bindings, self.parameters, self.fixed, self.noise, self.method, self.tolerance)
         self._log_likelihood = differentiable(self.log_likelihood_many, self.log_likelihood_and_gradient_many)
         self._residuals = differentiable(self.residuals_many, self._residuals_and_jacobian_many)
         self._simulate = differentiable(self._simulate_many, self._simulate_and_jacobian_many)
@@ -303,9 +299,7 @@ class Problem:
 _DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate", "measurements")
 
 
-def _as_measurements(
-    given: Measurements | pd.DataFrame | str | PathLike[str], model: Model
-) -> Measurements:
+def _as_measurements(given: Measurements | pd.DataFrame | str | PathLike[str], model: Model) -> Measurements:
     if isinstance(given, Measurements):
         return given
     if isinstance(given, pd.DataFrame):
@@ -333,9 +327,7 @@ def _noise_by_observable(noise: Noise | Mapping[str, Noise], observables: Sequen
     return {name: noise[name] for name in observables}
 
 
-def _experiments(
-    given: Mapping[str, Experiment], measurements: Measurements, model: Model
-) -> dict[str, Experiment]:
+def _experiments(given: Mapping[str, Experiment], measurements: Measurements, model: Model) -> dict[str, Experiment]:
     used = list(dict.fromkeys(experiment for experiment, _ in measurements.series))
     if given and (unknown := [name for name in used if name not in given]):
         raise ProblemError(

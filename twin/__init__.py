@@ -1,0 +1,85 @@
+"""The engine: describe a mechanism, say what is done to it, simulate it.
+
+Names are imported when first used, so that ``import twin`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twin.experiment import Bolus, Change, Equilibration, Experiment, Infusion, Reset
+    from twin.measurements import Measurements, read_measurements
+    from twin.model import (
+        Assignment,
+        ConservedTotal,
+        Input,
+        Model,
+        Observable,
+        Parameter,
+        Published,
+        Reaction,
+        State,
+    )
+    from twin.precision import float64
+    from twin.simulation import simulate
+    from twin.study import Estimate, Noise, Prior, Study
+
+_HOME = {
+    "twin.experiment": ("Bolus", "Change", "Equilibration", "Experiment", "Infusion", "Reset"),
+    "twin.measurements": ("Measurements", "read_measurements"),
+    "twin.model": (
+        "Assignment",
+        "ConservedTotal",
+        "Input",
+        "Model",
+        "Observable",
+        "Parameter",
+        "Published",
+        "Reaction",
+        "State",
+    ),
+    "twin.precision": ("float64",),
+    "twin.simulation": ("simulate",),
+    "twin.study": ("Estimate", "Noise", "Prior", "Study"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Assignment",
+    "Bolus",
+    "Change",
+    "ConservedTotal",
+    "Equilibration",
+    "Estimate",
+    "Experiment",
+    "Infusion",
+    "Input",
+    "Measurements",
+    "Model",
+    "Noise",
+    "Observable",
+    "Parameter",
+    "Prior",
+    "Published",
+    "Reaction",
+    "Reset",
+    "State",
+    "Study",
+    "float64",
+    "read_measurements",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        value = getattr(import_module(_MODULE_OF[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'twin' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

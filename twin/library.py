@@ -252,9 +252,7 @@ def _load_entry(entry: importlib.metadata.EntryPoint) -> Library:
             f"it cannot be loaded ({error})", where=where, fix="reinstall or remove that package"
         ) from error
     if not isinstance(library, Library):
-        raise LibraryError(
-            f"it is a {type(library).__name__}", where=where, expected="a twin.library.Library"
-        )
+        raise LibraryError(f"it is a {type(library).__name__}", where=where, expected="a twin.library.Library")
     return library
 
 
@@ -263,14 +261,10 @@ def _names(kind: Kind) -> tuple[str, ...]:
 
 
 def _get(kind: Kind, name: str) -> Any:
-    offers = [
-        (library, getattr(library, kind)[name]) for library in libraries() if name in getattr(library, kind)
-    ]
+    offers = [(library, getattr(library, kind)[name]) for library in libraries() if name in getattr(library, kind)]
     word = _SINGULAR[kind]
     if not offers:
-        raise LibraryError(
-            f"no installed package offers a {word} {name!r}", fix=suggestion(name, _names(kind))
-        )
+        raise LibraryError(f"no installed package offers a {word} {name!r}", fix=suggestion(name, _names(kind)))
     if len(offers) > 1:
         owners = " and ".join(library.name for library, _ in offers)
         raise LibraryError(

@@ -146,9 +146,7 @@ def _refuse_arithmetic(text: str) -> None:
 @overload
 def convert(value: float, source: str, target: str, where: str | None = None) -> float: ...
 @overload
-def convert(
-    value: Float[np.ndarray, "..."], source: str, target: str, where: str | None = None
-) -> np.ndarray: ...
+def convert(value: Float[np.ndarray, "..."], source: str, target: str, where: str | None = None) -> np.ndarray: ...
 def convert(value: Any, source: str, target: str, where: str | None = None) -> Any:
     """Converts numbers from one unit to another.
 

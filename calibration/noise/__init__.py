@@ -5,8 +5,6 @@ from calibration.noise.log_normal import LogNormal
 from calibration.noise.normal import Normal
 from calibration.noise.student_t import StudentT
 
-NOISE_MODELS: dict[str, type[NoiseModel]] = {
-    model.family: model for model in (Normal, LogNormal, StudentT)
-}
+NOISE_MODELS: dict[str, type[NoiseModel]] = {model.family: model for model in (Normal, LogNormal, StudentT)}
 
 __all__ = ["NOISE_MODELS", "LogNormal", "NoiseModel", "Normal", "StudentT"]

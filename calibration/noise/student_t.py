@@ -25,9 +25,7 @@ class StudentT(AbstractNoiseModel):
         standard = (limit - prediction) / scale
         tail = 0.5 * betainc(self.df / 2, 0.5, self.df / (self.df + standard**2))
         below = standard < 0
-        return jnp.where(
-            below, jnp.log(jnp.where(below, tail, 0.5)), jnp.log1p(-jnp.where(below, 0.0, tail))
-        )
+        return jnp.where(below, jnp.log(jnp.where(below, tail, 0.5)), jnp.log1p(-jnp.where(below, 0.0, tail)))
 
     def draw(self, key: Array, prediction: Readings, scale: Readings) -> Readings:
         return prediction + scale * jax.random.t(key, self.df, prediction.shape)

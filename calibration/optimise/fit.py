@@ -118,7 +118,14 @@ def fit(
     first = theta.copy()
     with progress(f"fitting {problem.name}", iterations, quiet) as line:
         run = minimise(
-            objective, theta, at, problem.lower, problem.upper, iterations=iterations, tolerance=tolerance, line=line
+            objective,
+            theta,
+            at,
+            problem.lower,
+            problem.upper,
+            iterations=iterations,
+            tolerance=tolerance,
+            line=line,
         )
         order = np.argsort(run.at.value, kind="stable")
         _polish(objective, run, order[0], problem, line)

@@ -121,7 +121,7 @@ class Objective:
             of_s = jnp.where(censored, 0.0, of_s)
             by_value = by_value.at[:, rows].set(jnp.where(fine, slope, 0.0))
             by_scale = by_scale.at[:, rows].set(
-                jnp.where(fine, jax.grad(lambda x, f=f: jnp.sum(density(f, x)))(s), 0.0)  # noqa: B023
+                jnp.where(fine, jax.grad(lambda x, f=f: jnp.sum(density(f, x)))(s), 0.0)
             )
             info_value = info_value.at[:, rows].set(jnp.where(fine, of_f, 0.0))
             info_scale = info_scale.at[:, rows].set(jnp.where(fine, of_s, 0.0))

@@ -94,9 +94,7 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
     box = re.search(r'viewBox="([^"]*)"', text)
     if root is None or box is None:
         raise RuntimeError("matplotlib wrote no <svg> element with a viewBox")
-    body = re.sub(
-        r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", text[root.end() :], count=1, flags=re.DOTALL
-    )
+    body = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", text[root.end() :], count=1, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href=", "href=")
     # Two pictures on a page must not share identifiers: a clip path would be taken from the wrong one.
@@ -105,8 +103,7 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var(--{variable})")
     return Markup(
-        f'<svg class="picture" role="img" viewBox="{escape(box.group(1))}" '
-        f'aria-label="{escape(description)}">{body}'
+        f'<svg class="picture" role="img" viewBox="{escape(box.group(1))}" aria-label="{escape(description)}">{body}'
     )
 
 

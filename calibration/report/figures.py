@@ -24,9 +24,7 @@ def draw_scores(gap: Gap) -> Markup:
         for y, (name, score) in enumerate(rows):
             twin = name == "twin"
             colour = canvas.TWIN if twin else canvas.CURVE
-            axes.hlines(
-                y, min(gap.floor, score), max(gap.floor, score), color=colour, linewidth=4 if twin else 2.5
-            )
+            axes.hlines(y, min(gap.floor, score), max(gap.floor, score), color=colour, linewidth=4 if twin else 2.5)
             axes.plot(score, y, marker="D" if twin else "o", markersize=9 if twin else 7.5, color=colour)
             axes.annotate(
                 number(score), (score, y), xytext=(10, 0), textcoords="offset points", va="center",
@@ -58,9 +56,7 @@ def draw_pit(pit: pd.Series) -> Markup:
     with canvas.drawing(330, 225) as (figure, axes):
         axes.axhspan(low, high, facecolor=canvas.HELD, edgecolor="none")
         axes.axhline(len(values) / bins, color=canvas.MUTED, linestyle=(0, (5, 3)), linewidth=1.1)
-        axes.bar(
-            edges[:-1], counts, width=1.0 / bins, align="edge", color=canvas.BAND_50, edgecolor=canvas.TWIN
-        )
+        axes.bar(edges[:-1], counts, width=1.0 / bins, align="edge", color=canvas.BAND_50, edgecolor=canvas.TWIN)
         axes.axhspan(low, high, facecolor="none", edgecolor=canvas.MUTED, linewidth=0.8, linestyle=":")
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.15 * max(float(counts.max(initial=1)), high))
@@ -88,9 +84,7 @@ def draw_coverage(scores: pd.DataFrame) -> Markup:
             if covered.empty:
                 continue
             share = float(covered.mean())
-            interval = binomtest(round(float(covered.sum())), len(covered)).proportion_ci(
-                0.95, method="wilson"
-            )
+            interval = binomtest(round(float(covered.sum())), len(covered)).proportion_ci(0.95, method="wilson")
             axes.hlines(y, interval.low, interval.high, color=canvas.TWIN, linewidth=3)
             axes.plot(share, y, marker="D", markersize=9, color=canvas.TWIN)
             axes.annotate(

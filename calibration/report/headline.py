@@ -87,9 +87,7 @@ def gauge(gap: Gap) -> Markup:
         x = at(value)
         parts.append(tag("line", x1=x, x2=x, y1=top - 6, y2=top + 34, class_="tick"))
         parts.append(tag("text", f"{value:.0f}", x=x, y=top + 49, class_="tick-number"))
-        parts += [
-            tag("text", line, x=x, y=top + 65 + 15 * i, class_="tick-word") for i, line in enumerate(lines)
-        ]
+        parts += [tag("text", line, x=x, y=top + 65 + 15 * i, class_="tick-word") for i, line in enumerate(lines)]
     parts.append(tag("line", x1=at(gap.low), x2=at(gap.high), y1=top + 13, y2=top + 13, class_="interval"))
     for end, edge, path in ((gap.low, low, "M-1 0 l10 -8 v16 z"), (gap.high, high, "M1 0 l-10 -8 v16 z")):
         beyond = end < low if edge == low else end > high

@@ -89,24 +89,16 @@ def cautions(assessment: Assessment) -> list[str]:
     """What should make a reader doubt everything else on the page."""
     found = []
     if (worst := _worst(assessment, "r_hat", max)) is not None and worst > MOST_R_HAT:
-        found.append(
-            f"The chains do not agree: R-hat reaches {number(worst, 4)} (should be below {MOST_R_HAT})."
-        )
+        found.append(f"The chains do not agree: R-hat reaches {number(worst, 4)} (should be below {MOST_R_HAT}).")
     if (least := _worst(assessment, "ess_bulk", min)) is not None and least < LEAST_ESS:
-        found.append(
-            f"Few independent draws: bulk ESS goes down to {number(least)} (should be above {LEAST_ESS:.0f})."
-        )
+        found.append(f"Few independent draws: bulk ESS goes down to {number(least)} (should be above {LEAST_ESS:.0f}).")
     divergences, draws = (assessment.diagnostics.get(name) for name in ("divergences", "draws"))
     if isinstance(divergences, int | float) and isinstance(draws, int | float) and draws > 0:
         if divergences / draws > MOST_DIVERGENT:
-            found.append(
-                f"{number(divergences)} of {number(draws)} draws diverged (should be 0.1 % at most)."
-            )
+            found.append(f"{number(divergences)} of {number(draws)} draws diverged (should be 0.1 % at most).")
     for key, checks in assessment.layers.items():
         if str(key).startswith("L0") and "passed" in checks:
-            failed = [
-                show(c) for c, p in zip(checks["check"], checks["passed"], strict=True) if truth(p) is False
-            ]
+            failed = [show(c) for c, p in zip(checks["check"], checks["passed"], strict=True) if truth(p) is False]
             if failed:
                 found.append(f"Verification failed: {', '.join(failed)}.")
     return found
@@ -152,7 +144,5 @@ def _footer(assessment: Assessment) -> Markup:
         ("CRPS and interval score: Gneiting, Raftery 2007", "10.1198/016214506000001437"),
         ("scores below a detection limit: Allen, Ginsbourger, Ziegel 2023", "10.1137/22M1532184"),
     ]
-    sources = join(
-        *(join(text, ", ", tag("a", f"doi:{code}", href=doi + code)) for text, code in cited), by="; "
-    )
+    sources = join(*(join(text, ", ", tag("a", f"doi:{code}", href=doi + code)) for text, code in cited), by="; ")
     return tag("footer", tag("p", "Made by cytotwin. ", sources, ".", class_="small"))

@@ -11,7 +11,7 @@ from calibration.report import figures
 from calibration.report.formats import humanise, is_missing, natural, number, percent, show
 from calibration.report.markup import Markup, join, tag
 from calibration.report.panels import choose_panels, draw_panels
-from calibration.report.tables import Column, entries, folded, inside, mark, folded, numeric, table, truth
+from calibration.report.tables import Column, entries, folded, inside, mark, numeric, table, truth
 from calibration.sim2real.assessment import Assessment
 
 LAYERS: Mapping[str, tuple[str, str]] = {
@@ -134,9 +134,7 @@ def baselines_section(assessment: Assessment) -> Markup:
                     "Held-out scores (↓ lower is better, ↑ higher is better; 50 and 90 % are the promise)",
                     strong=lambda row: str(row["forecaster"]).lower() == "twin",
                 ),
-                tag("p", "Not in the comparison: " + "; ".join(left_out) + ".", class_="small")
-                if left_out
-                else None,
+                tag("p", "Not in the comparison: " + "; ".join(left_out) + ".", class_="small") if left_out else None,
                 tag("p", _scales(assessment), class_="small"),
             ),
             class_="beside",
@@ -150,13 +148,9 @@ def intervals_section(assessment: Assessment) -> Markup:
     scores = assessment.scores
     pictures = []
     if "pit" in scores and scores["pit"].notna().any():
-        pictures.append(
-            tag("figure", tag("figcaption", "PIT of held-out readings"), figures.draw_pit(scores["pit"]))
-        )
+        pictures.append(tag("figure", tag("figcaption", "PIT of held-out readings"), figures.draw_pit(scores["pit"])))
     if {"coverage_50", "coverage_90"} <= set(scores) and scores["coverage_90"].notna().any():
-        pictures.append(
-            tag("figure", tag("figcaption", "Promised and actual coverage"), figures.draw_coverage(scores))
-        )
+        pictures.append(tag("figure", tag("figcaption", "Promised and actual coverage"), figures.draw_coverage(scores)))
     return _section(
         "intervals",
         "Are the intervals right?",
@@ -178,9 +172,7 @@ def tests_section(assessment: Assessment) -> Markup:
     """Posterior predictive tests."""
     tests = assessment.predictive_tests
     if tests.empty or "p_value" not in tests:
-        return _section(
-            "tests", "Could the twin have made these data?", _ASK_TESTS, _nothing("predictive tests")
-        )
+        return _section("tests", "Could the twin have made these data?", _ASK_TESTS, _nothing("predictive tests"))
     if "series" not in tests:
         known = [name for name in ("experiment", "subject", "observable") if name in tests]
         tests = tests.assign(series=tests[known].astype(str).agg(" · ".join, axis=1) if known else "all")
@@ -255,9 +247,7 @@ def parameters_section(assessment: Assessment) -> Markup:
         else "No parameter has a published value to compare with.",
     ]
     missing = known - sum(
-        name in set(drawn["name"])
-        for name, j in zip(parameters["name"], judged, strict=True)
-        if j is not None
+        name in set(drawn["name"]) for name, j in zip(parameters["name"], judged, strict=True) if j is not None
     )
     if missing > 0:
         said.append(f"{missing} of them cannot be drawn as a ratio or found no room in the figure.")
@@ -297,9 +287,7 @@ def diagnostics_section(assessment: Assessment) -> Markup:
         "of their steps may diverge. Simulations that failed are counted here and never dropped in silence.",
         tag(
             "div",
-            entries(assessment.diagnostics, "Diagnostics")
-            if assessment.diagnostics
-            else _nothing("diagnostics"),
+            entries(assessment.diagnostics, "Diagnostics") if assessment.diagnostics else _nothing("diagnostics"),
             _open_if_short(assessment.parameters, columns, "Convergence by parameter"),
             class_="beside",
         ),
@@ -330,9 +318,7 @@ def layer_words(key: str) -> tuple[str, str, str]:
 def _section(identifier: str, title: str, asks: str, *content: object) -> Markup:
     """A section with its heading and the sentence that says how to read it."""
     heading = tag("h2", title, id=f"{identifier}-title")
-    return tag(
-        "section", heading, tag("p", asks), *content, id=identifier, aria_labelledby=f"{identifier}-title"
-    )
+    return tag("section", heading, tag("p", asks), *content, id=identifier, aria_labelledby=f"{identifier}-title")
 
 
 def _nothing(what: str) -> Markup:
@@ -371,8 +357,7 @@ def _caption(fold: str, remark: str, several: bool) -> str:
 def _scales(assessment: Assessment) -> str:
     """On which scale each observable is scored."""
     listed = [
-        f"{name} ({'log10' if scale == 'log10' else 'as measured'})"
-        for name, scale in assessment.score_scale.items()
+        f"{name} ({'log10' if scale == 'log10' else 'as measured'})" for name, scale in assessment.score_scale.items()
     ]
     return "Scale of scoring: " + ", ".join(listed) + "." if listed else "Scored as measured."
 
@@ -432,9 +417,7 @@ def _legend(assessment: Assessment) -> Markup:
     """What the marks mean."""
 
     def key(drawing: str, words: str) -> Markup:
-        picture = Markup(
-            f'<svg width="26" height="18" viewBox="0 0 26 18" aria-hidden="true">{drawing}</svg>'
-        )
+        picture = Markup(f'<svg width="26" height="18" viewBox="0 0 26 18" aria-hidden="true">{drawing}</svg>')
         return tag("li", picture, words)
 
     ink = 'stroke="var(--ink)" stroke-width="1.6"'

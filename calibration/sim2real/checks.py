@@ -101,9 +101,7 @@ def predictive_tests(
     return pd.DataFrame.from_records(records, columns=[*columns, "p_value"])
 
 
-def positivity(
-    trajectories: Mapping[str, Float[np.ndarray, "draw time"]], tolerance: float = 1e-6
-) -> pd.DataFrame:
+def positivity(trajectories: Mapping[str, Float[np.ndarray, "draw time"]], tolerance: float = 1e-6) -> pd.DataFrame:
     """Whether states that cannot be negative stay so, up to solver error.
 
     Args:
@@ -122,9 +120,7 @@ def positivity(
     return pd.DataFrame.from_records(records, columns=["state", "lowest", "draws_negative", "passed"])
 
 
-def conservation(
-    totals: Mapping[str, Float[np.ndarray, "draw time"]], tolerance: float = 1e-5
-) -> pd.DataFrame:
+def conservation(totals: Mapping[str, Float[np.ndarray, "draw time"]], tolerance: float = 1e-5) -> pd.DataFrame:
     """Whether conserved totals stay constant in time.
 
     Args:
@@ -180,9 +176,7 @@ def published_ranges(
         value = published[name]
         low, high = (float(value[0]), float(value[1])) if isinstance(value, tuple) else (float(value),) * 2
         if not low <= high:
-            raise ProblemError(
-                f"the published range {low:g} to {high:g} is upside down", where=f"parameter {name!r}"
-            )
+            raise ProblemError(f"the published range {low:g} to {high:g} is upside down", where=f"parameter {name!r}")
         flat = np.asarray(draws, dtype=float).ravel()
         if not np.all(np.isfinite(flat)):
             raise ProblemError("the posterior draws are not finite", where=f"parameter {name!r}")
@@ -219,8 +213,6 @@ def pit_uniformity(pit: Float[np.ndarray, "reading"]) -> Uniformity:
     """
     pit = np.asarray(pit, dtype=float)
     if not pit.size or not np.all((pit >= 0.0) & (pit <= 1.0)):
-        raise ProblemError(
-            "the PIT values are none or outside [0, 1]", expected="one number in [0, 1] per reading"
-        )
+        raise ProblemError("the PIT values are none or outside [0, 1]", expected="one number in [0, 1] per reading")
     result = kstest(pit, "uniform")
     return Uniformity(float(result.statistic), float(result.pvalue), int(pit.size))

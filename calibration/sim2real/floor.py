@@ -144,9 +144,7 @@ def difference_sigma(table: pd.DataFrame, values: Float[np.ndarray, "reading"]) 
     total, count = 0.0, 0
     frame = table.assign(y=values, left=(table["censoring"] == "left").to_numpy())
     for _, series in frame.groupby([*SERIES, "observable"], sort=True):
-        by_time = series.groupby("time", sort=True).agg(
-            y=("y", "mean"), left=("left", "any"), n=("y", "size")
-        )
+        by_time = series.groupby("time", sort=True).agg(y=("y", "mean"), left=("left", "any"), n=("y", "size"))
         t, y, left = by_time.index.to_numpy(dtype=float), by_time["y"].to_numpy(), by_time["left"].to_numpy()
         if len(t) < 3:
             continue
@@ -194,9 +192,7 @@ def _sigma(
     if "noise" in rows and bool(rows["noise"].notna().all()):
         noise = rows["noise"].to_numpy(dtype=float)
         if not np.all(np.isfinite(noise) & (noise > 0.0)):
-            raise ProblemError(
-                "the noise column has values that are not positive", where=f"observable {observable!r}"
-            )
+            raise ProblemError("the noise column has values that are not positive", where=f"observable {observable!r}")
         return _noise_on_scale(noise, reading, logarithmic, family), "noise column of the table"
     estimate, df = replicate_sigma(rows, reading)
     source = f"replicates ({df} degrees of freedom)"
@@ -204,11 +200,7 @@ def _sigma(
         estimate, df = difference_sigma(rows, reading)
         source = f"differences of neighbours in time ({df} triples)"
     if posterior is not None and not estimate <= posterior:
-        reason = (
-            "no model-free estimate exists"
-            if np.isnan(estimate)
-            else f"smaller than {estimate:.3g} from {source}"
-        )
+        reason = "no model-free estimate exists" if np.isnan(estimate) else f"smaller than {estimate:.3g} from {source}"
         estimate, source = posterior, f"posterior of the noise parameter, {reason}"
     if np.isnan(estimate):
         raise ProblemError(

@@ -168,9 +168,7 @@ def _checked(
     if not (np.all(np.isfinite(twin)) and np.all(np.isfinite(floor))):
         raise ProblemError("the scores of the twin or the floor are not finite")
     usable = {name: np.asarray(v, dtype=float) for name, v in baselines.items() if np.all(np.isfinite(v))}
-    reasons = dict(left_out) | {
-        name: "no score for some readings" for name in baselines if name not in usable
-    }
+    reasons = dict(left_out) | {name: "no score for some readings" for name in baselines if name not in usable}
     if not usable:
         raise ProblemError(
             "no baseline is defined on the held-out readings",

@@ -145,9 +145,7 @@ def elpd(log_likelihood: Float[np.ndarray, "draw reading"], readings: int) -> Fl
             expected=f"(draws, {readings}), one column per reading",
         )
     if np.any(np.isnan(values) | (values == np.inf)):
-        raise ProblemError(
-            "the log-likelihood holds NaN or +inf", fix="count and drop failed simulations first"
-        )
+        raise ProblemError("the log-likelihood holds NaN or +inf", fix="count and drop failed simulations first")
     return np.asarray(logsumexp(values, axis=0)) - np.log(len(values))
 
 

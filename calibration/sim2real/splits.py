@@ -37,9 +37,7 @@ class Fold:
 
     def __post_init__(self) -> None:
         if self.train.shape != self.test.shape:
-            raise ProblemError(
-                f"train has shape {self.train.shape}, test {self.test.shape}", where=self.label
-            )
+            raise ProblemError(f"train has shape {self.train.shape}, test {self.test.shape}", where=self.label)
         if np.any(self.train & self.test):
             raise ProblemError("a row is both in training and in test", where=self.label)
         for part, mask in (("training", self.train), ("test", self.test)):
@@ -100,9 +98,7 @@ def split_time(table: pd.DataFrame, fraction: float = 0.35) -> Split:
             if test[rows].any() and len(np.unique(times[rows][~test[rows]])) < MIN_TRAINING_TIMES:
                 test[rows] = False
                 kept += what == "series"
-                notes += [f"observable {group['observable'].iloc[0]!r} stays in training"] * (
-                    what != "series"
-                )
+                notes += [f"observable {group['observable'].iloc[0]!r} stays in training"] * (what != "series")
     if not test.any():
         raise ProblemError(
             f"no series has {MIN_TRAINING_TIMES} times up to {cut:g} and readings after it",
@@ -110,9 +106,7 @@ def split_time(table: pd.DataFrame, fraction: float = 0.35) -> Split:
             fix="hold out subjects or experiments instead",
         )
     if kept:
-        notes.append(
-            f"{kept} series with fewer than {MIN_TRAINING_TIMES} times up to the cut stay in training"
-        )
+        notes.append(f"{kept} series with fewer than {MIN_TRAINING_TIMES} times up to the cut stay in training")
     fold = Fold(label=f"time > {cut:g}", train=~test, test=test)
     return Split(name="time", folds=(fold,), kept=kept, notes=tuple(notes))
 
@@ -174,9 +168,7 @@ def split_experiment(table: pd.DataFrame, held_out: Sequence[str]) -> Split:
         )
     for name in held_out:
         if name not in known:
-            raise ProblemError(
-                f"the table has no experiment {name!r} to hold out", fix=suggestion(str(name), known)
-            )
+            raise ProblemError(f"the table has no experiment {name!r} to hold out", fix=suggestion(str(name), known))
     if set(held_out) == set(known):
         raise ProblemError(
             "every experiment is held out; none is left to train on",

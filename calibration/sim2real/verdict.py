@@ -97,9 +97,7 @@ def _sentence(gap: Gap, label: Label) -> str:
     numbers = f"(gap {gap.value:.2f}, {interval}, from {basis})"
     if label == "better":
         noise = "; as good as the measurement noise allows" if gap.low <= 0.0 else ""
-        sentence = (
-            f"Better than any curve through the points{noise} {numbers}; the best of them was {baseline}."
-        )
+        sentence = f"Better than any curve through the points{noise} {numbers}; the best of them was {baseline}."
     elif label == "worse":
         sentence = f"Worse than {baseline} {numbers}."
     else:

@@ -39,9 +39,7 @@ PARAMETERS = (
     ),
     _rate("mu_PL", 3.63403086241783e-05, "1/day", "Clearance of pathogen by late effectors, per cell"),
     _rate("mu_P", 1.00000003522094e-05, "1/day", "Natural clearance rate of the pathogen", at_bound=True),
-    Parameter(
-        "naive_0", 8090.0, "dimensionless", "Specific naive cells at infection", f"{_FIT}; fixed there"
-    ),
+    Parameter("naive_0", 8090.0, "dimensionless", "Specific naive cells at infection", f"{_FIT}; fixed there"),
 )
 
 MODEL = Model(
@@ -64,12 +62,8 @@ MODEL = Model(
             "delta_NE * Naive * Pathogen",
             "Pathogen activates naive cells",
         ),
-        Reaction(
-            "expansion", "-> EarlyEffector", "rho_E * EarlyEffector * Pathogen", "Early effectors proliferate"
-        ),
-        Reaction(
-            "early_death", "EarlyEffector ->", "mu_EE * EarlyEffector^2", "Early effectors kill each other"
-        ),
+        Reaction("expansion", "-> EarlyEffector", "rho_E * EarlyEffector * Pathogen", "Early effectors proliferate"),
+        Reaction("early_death", "EarlyEffector ->", "mu_EE * EarlyEffector^2", "Early effectors kill each other"),
         Reaction(
             "maturation",
             "EarlyEffector -> LateEffector",
@@ -90,12 +84,8 @@ MODEL = Model(
             "Late effectors become memory",
         ),
         Reaction("multiplication", "-> Pathogen", "rho_P * Pathogen^2", "Pathogen multiplies"),
-        Reaction(
-            "clearance_E", "Pathogen ->", "mu_PE * EarlyEffector * Pathogen", "Early effectors clear pathogen"
-        ),
-        Reaction(
-            "clearance_L", "Pathogen ->", "mu_PL * LateEffector * Pathogen", "Late effectors clear pathogen"
-        ),
+        Reaction("clearance_E", "Pathogen ->", "mu_PE * EarlyEffector * Pathogen", "Early effectors clear pathogen"),
+        Reaction("clearance_L", "Pathogen ->", "mu_PL * LateEffector * Pathogen", "Late effectors clear pathogen"),
         Reaction("clearance", "Pathogen ->", "mu_P * Pathogen", "Pathogen is cleared without the cells"),
     ),
     observables=(

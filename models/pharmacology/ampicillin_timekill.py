@@ -16,12 +16,8 @@ def _estimate(name: str, value: float, unit: str, description: str) -> Parameter
 
 PARAMETERS = (
     _estimate("psi_max", 0.75, "1/hour", "Net growth rate without drug, powers of ten per hour"),
-    _estimate(
-        "psi_min", -4.0, "1/hour", "Net growth rate at very high concentration, powers of ten per hour"
-    ),
-    _estimate(
-        "zMIC", 3.4, "microgram/milliliter", "Concentration at which the population neither grows nor shrinks"
-    ),
+    _estimate("psi_min", -4.0, "1/hour", "Net growth rate at very high concentration, powers of ten per hour"),
+    _estimate("zMIC", 3.4, "microgram/milliliter", "Concentration at which the population neither grows nor shrinks"),
     _estimate("kappa", 0.75, "dimensionless", "Steepness of the pharmacodynamic function (Hill coefficient)"),
     Parameter(
         "a",
@@ -60,9 +56,7 @@ MODEL = Model(
     states=(State("B", "B0", "1/milliliter", "Viable bacteria per ml"),),
     parameters=PARAMETERS,
     assignments=(
-        Assignment(
-            "effect", "((a + a_trace) / zMIC)^kappa", "dimensionless", "Concentration term of equation 3"
-        ),
+        Assignment("effect", "((a + a_trace) / zMIC)^kappa", "dimensionless", "Concentration term of equation 3"),
         Assignment(
             "psi",
             "psi_max - (psi_max - psi_min) * effect / (effect - psi_min / psi_max)",
@@ -73,9 +67,7 @@ MODEL = Model(
     reactions=(Reaction("net_growth", "-> B", "ln(10) * psi * B", "Growth less killing"),),
     observables=(
         Observable("cfu", "B + B_guard", "1/milliliter", "Colony-forming units per ml"),
-        Observable(
-            "log10_cfu", "log10(B + B_guard)", "dimensionless", "log10 of colony-forming units per ml"
-        ),
+        Observable("log10_cfu", "log10(B + B_guard)", "dimensionless", "log10 of colony-forming units per ml"),
     ),
     references=(PAPER,),
 )
@@ -118,9 +110,6 @@ CARD = Card(
         "hours gives a zMIC ten times lower.",
         "The formula is that of the authors' R script; the numbers of the equations are as remembered.",
         "Growth to saturation is not in the paper's function and is not added here.",
-        (
-            "The detection limit of the counts is not known to us; counts below some 100 per ml are "
-            "scarce colonies."
-        ),
+        ("The detection limit of the counts is not known to us; counts below some 100 per ml are scarce colonies."),
     ),
 )

@@ -20,9 +20,7 @@ TIMEKILL_REGOES2004 = Study(
     dataset="timekill_regoes2004",
     description="Time-kill curves at eight concentrations: later hours, and concentrations not seen",
     experiments={
-        f"ampicillin_{a:g}": Experiment(
-            parameters={"a": a}, description=f"{a:g} microgram/ml of ampicillin throughout"
-        )
+        f"ampicillin_{a:g}": Experiment(parameters={"a": a}, description=f"{a:g} microgram/ml of ampicillin throughout")
         for a in CONCENTRATIONS
     },
     estimates=(
@@ -37,9 +35,7 @@ TIMEKILL_REGOES2004 = Study(
             -30.0,
             -0.05,
             scale="lin",
-            prior=Prior(
-                "normal", -4.0, 4.0, "beta-lactams kill one to ten powers of ten an hour at most; wide"
-            ),
+            prior=Prior("normal", -4.0, 4.0, "beta-lactams kill one to ten powers of ten an hour at most; wide"),
         ),
         Estimate(
             "zMIC",

@@ -53,9 +53,7 @@ MODEL = Model(
         Reaction("absorption", "gut -> body", "ka * gut", "First-order absorption"),
         Reaction("elimination", "body ->", "ke * body", "First-order elimination"),
     ),
-    observables=(
-        Observable("concentration", "body / V", "milligram/liter", "Serum concentration of theophylline"),
-    ),
+    observables=(Observable("concentration", "body / V", "milligram/liter", "Serum concentration of theophylline"),),
     references=(PAPER,),
 )
 

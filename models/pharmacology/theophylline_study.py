@@ -18,9 +18,7 @@ THEOPHYLLINE = Study(
     dataset="theophylline",
     description="Serum theophylline of twelve subjects: late readings, and a new subject",
     experiments={
-        f"oral_{dose:g}": Experiment(
-            doses=(Bolus("gut", dose),), description=f"{dose:g} mg/kg by mouth at time 0"
-        )
+        f"oral_{dose:g}": Experiment(doses=(Bolus("gut", dose),), description=f"{dose:g} mg/kg by mouth at time 0")
         for dose in DOSES
     },
     estimates=(
@@ -28,9 +26,7 @@ THEOPHYLLINE = Study(
             "ka",
             0.1,
             30.0,
-            prior=Prior(
-                "normal", 0.0, 0.5, "absorption of an oral solution or tablet takes from minutes to hours"
-            ),
+            prior=Prior("normal", 0.0, 0.5, "absorption of an oral solution or tablet takes from minutes to hours"),
             per="subject",
             between=Prior("half_normal", scale=0.4, source="absorption differs by a factor of several"),
         ),

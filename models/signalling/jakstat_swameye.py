@@ -37,9 +37,7 @@ PARAMETERS = (
     _estimate("k3", 98400.0, "1/minute", "Nuclear import rate of dimers", "; only known to be fast"),
     _estimate("k4", 1.49, "1/minute", "Rate of each of the ten steps from import to export"),
     _estimate("scale_tSTAT5", 0.95, "dimensionless", "Reading of total STAT5 per relative concentration"),
-    _estimate(
-        "scale_pSTAT5", 1.25, "dimensionless", "Reading of phosphorylated STAT5 per relative concentration"
-    ),
+    _estimate("scale_pSTAT5", 1.25, "dimensionless", "Reading of phosphorylated STAT5 per relative concentration"),
     Parameter("cyt", 1.4, "picoliter", "Volume of the cytoplasm", f"{_FIT}; fixed there"),
     Parameter("nuc", 0.45, "picoliter", "Volume of the nucleus", f"{_FIT}; fixed there"),
 )
@@ -53,10 +51,7 @@ MODEL = Model(
         State("pSTAT5", 0.0, "dimensionless", "Cytoplasmic phosphorylated monomer"),
         State("pSTAT5_pSTAT5", 0.0, "dimensionless", "Cytoplasmic dimer"),
         State("npSTAT5_npSTAT5", 0.0, "dimensionless", "Nuclear dimer"),
-        *(
-            State(name, 0.0, "dimensionless", f"Nuclear STAT5, stage {i + 1}")
-            for i, name in enumerate(_STAGE)
-        ),
+        *(State(name, 0.0, "dimensionless", f"Nuclear STAT5, stage {i + 1}") for i, name in enumerate(_STAGE)),
     ),
     parameters=PARAMETERS,
     inputs=(
@@ -70,15 +65,11 @@ MODEL = Model(
         ),
     ),
     reactions=(
-        Reaction(
-            "phosphorylation", "STAT5 -> pSTAT5", "k1 * pEpoR * STAT5", "The receptor phosphorylates STAT5"
-        ),
+        Reaction("phosphorylation", "STAT5 -> pSTAT5", "k1 * pEpoR * STAT5", "The receptor phosphorylates STAT5"),
         Reaction("dimerisation", "2 pSTAT5 -> pSTAT5_pSTAT5", "k2 * pSTAT5^2", "Monomers pair"),
         # Crossing the envelope changes the volume, so what leaves here arrives through `odes`, scaled.
         Reaction("import_dimer", "pSTAT5_pSTAT5 ->", "k3 * pSTAT5_pSTAT5", "Dimers leave the cytoplasm"),
-        Reaction(
-            "dissociation", "npSTAT5_npSTAT5 -> 2 nSTAT5_1", "k4 * npSTAT5_npSTAT5", "Dimers fall apart"
-        ),
+        Reaction("dissociation", "npSTAT5_npSTAT5 -> 2 nSTAT5_1", "k4 * npSTAT5_npSTAT5", "Dimers fall apart"),
         *(
             Reaction(
                 f"stage_{i}",

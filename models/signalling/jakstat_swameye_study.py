@@ -15,23 +15,15 @@ JAKSTAT_SWAMEYE2003 = Study(
     model="jakstat_swameye",
     dataset="jakstat_swameye2003",
     description="Cytoplasmic STAT5 under measured receptor activity: is the return to rest predicted?",
-    experiments={
-        "epo": Experiment(description="Epo at time 0; the receptor's phosphorylation is the measured input")
-    },
+    experiments={"epo": Experiment(description="Epo at time 0; the receptor's phosphorylation is the measured input")},
     estimates=(
-        Estimate(
-            "k1", 1e-3, 1e3, prior=Prior("normal", 0.0, 1.0, f"phosphorylation within minutes; {_SAME_DATA}")
-        ),
-        Estimate(
-            "k2", 1e-4, 1e3, prior=Prior("normal", -0.5, 1.0, f"dimerisation within minutes; {_SAME_DATA}")
-        ),
+        Estimate("k1", 1e-3, 1e3, prior=Prior("normal", 0.0, 1.0, f"phosphorylation within minutes; {_SAME_DATA}")),
+        Estimate("k2", 1e-4, 1e3, prior=Prior("normal", -0.5, 1.0, f"dimerisation within minutes; {_SAME_DATA}")),
         Estimate(
             "k3",
             1e-3,
             1e6,
-            prior=Prior(
-                "student_t", 0.0, 1.0, f"import within minutes; heavy tail to the fast side; {_SAME_DATA}"
-            ),
+            prior=Prior("student_t", 0.0, 1.0, f"import within minutes; heavy tail to the fast side; {_SAME_DATA}"),
         ),
         Estimate(
             "k4",

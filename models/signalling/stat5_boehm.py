@@ -37,9 +37,7 @@ PARAMETERS = (
         "; at the lower bound of that fit, so only known to be slow",
     ),
     Parameter("ratio", 0.693, "dimensionless", "Fraction of STAT5 that is STAT5A", _FIXED),
-    Parameter(
-        "specC17", 0.107, "dimensionless", "Share of the common peptide seen as specific for STAT5A", _FIXED
-    ),
+    Parameter("specC17", 0.107, "dimensionless", "Share of the common peptide seen as specific for STAT5A", _FIXED),
     Parameter(
         "STAT5_total",
         207.6,
@@ -76,14 +74,10 @@ MODEL = Model(
         State("nucpBpB", 0.0, "nanomolar", "Nuclear STAT5B homodimer"),
     ),
     parameters=PARAMETERS,
-    assignments=(
-        Assignment("BaF3_Epo", "Epo_0 * exp(-Epo_degradation_BaF3 * time)", "molar", "Epo that still acts"),
-    ),
+    assignments=(Assignment("BaF3_Epo", "Epo_0 * exp(-Epo_degradation_BaF3 * time)", "molar", "Epo that still acts"),),
     reactions=(
         Reaction("dimerisation_AA", "2 STAT5A -> pApA", "k_phos * BaF3_Epo * STAT5A^2", "Two STAT5A"),
-        Reaction(
-            "dimerisation_AB", "STAT5A + STAT5B -> pApB", "k_phos * BaF3_Epo * STAT5A * STAT5B", "One of each"
-        ),
+        Reaction("dimerisation_AB", "STAT5A + STAT5B -> pApB", "k_phos * BaF3_Epo * STAT5A * STAT5B", "One of each"),
         Reaction("dimerisation_BB", "2 STAT5B -> pBpB", "k_phos * BaF3_Epo * STAT5B^2", "Two STAT5B"),
         # Crossing the envelope changes the volume, so what leaves here arrives through `odes`, scaled.
         Reaction("import_AA", "pApA ->", "k_imp_homo * pApA", "STAT5A homodimer leaves the cytoplasm"),
@@ -121,12 +115,8 @@ MODEL = Model(
         ),
     ),
     conserved=(
-        ConservedTotal(
-            "STAT5A in the cell", "cyt * (STAT5A + pApB + 2 * pApA) + nuc * (nucpApB + 2 * nucpApA)"
-        ),
-        ConservedTotal(
-            "STAT5B in the cell", "cyt * (STAT5B + pApB + 2 * pBpB) + nuc * (nucpApB + 2 * nucpBpB)"
-        ),
+        ConservedTotal("STAT5A in the cell", "cyt * (STAT5A + pApB + 2 * pApA) + nuc * (nucpApB + 2 * nucpApA)"),
+        ConservedTotal("STAT5B in the cell", "cyt * (STAT5B + pApB + 2 * pBpB) + nuc * (nucpApB + 2 * nucpBpB)"),
     ),
     references=(PAPER,),
 )
@@ -177,9 +167,6 @@ CARD = Card(
         "collection; the paper's own numbering was not seen, so equations are named.",
         "The two import rates and two export rates sit at or near bounds in the published fit: homodimer "
         "import is fast, heterodimer export slow, and neither has a finite interval.",
-        (
-            "Units of concentration are assumed (nanomolar STAT5, molar Epo); the readings do not depend "
-            "on them."
-        ),
+        ("Units of concentration are assumed (nanomolar STAT5, molar Epo); the readings do not depend on them."),
     ),
 )

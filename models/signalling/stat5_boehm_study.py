@@ -23,9 +23,7 @@ STAT5_BOEHM2014 = Study(
             "k_phos",
             1e1,
             1e7,
-            prior=Prior(
-                "normal", 4.7, 1.0, f"half of STAT5 phosphorylated within a minute or so; {_SAME_DATA}"
-            ),
+            prior=Prior("normal", 4.7, 1.0, f"half of STAT5 phosphorylated within a minute or so; {_SAME_DATA}"),
         ),
         Estimate(
             "Epo_degradation_BaF3",
@@ -75,5 +73,5 @@ STAT5_BOEHM2014 = Study(
     ),
     noise={name: Noise("normal", f"sd_{name}") for name in _READINGS},
     splits=("time",),
-    score_scale={name: "lin" for name in _READINGS},
+    score_scale=dict.fromkeys(_READINGS, "lin"),
 )

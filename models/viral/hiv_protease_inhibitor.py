@@ -66,9 +66,7 @@ MODEL = Model(
     description="Plasma HIV-1 after a protease inhibitor that makes all new virions non-infectious",
     time_unit="day",
     states=(
-        State(
-            "Tstar", "c * V0 / (N * delta)", "1/milliliter", "Productively infected cells (T* in the paper)"
-        ),
+        State("Tstar", "c * V0 / (N * delta)", "1/milliliter", "Productively infected cells (T* in the paper)"),
         State("V_I", "V0", "1/milliliter", "RNA in infectious virions, made before treatment"),
         State("V_NI", 0.0, "1/milliliter", "RNA in non-infectious virions, made under treatment"),
     ),
@@ -82,14 +80,10 @@ MODEL = Model(
         ),
     ),
     reactions=(
-        Reaction(
-            "infection", "-> Tstar", "infectivity * V_I * T0", "Virus made before treatment still infects"
-        ),
+        Reaction("infection", "-> Tstar", "infectivity * V_I * T0", "Virus made before treatment still infects"),
         Reaction("death", "Tstar ->", "delta * Tstar", "An infected cell dies"),
         Reaction("clearance_I", "V_I ->", "c * V_I", "Infectious virions are cleared"),
-        Reaction(
-            "production", "-> V_NI", "N * delta * Tstar", "Infected cells release non-infectious virions"
-        ),
+        Reaction("production", "-> V_NI", "N * delta * Tstar", "Infected cells release non-infectious virions"),
         Reaction("clearance_NI", "V_NI ->", "c * V_NI", "Non-infectious virions are cleared"),
     ),
     observables=(Observable("rna", "V_I + V_NI", "1/milliliter", "HIV-1 RNA copies per ml of plasma"),),
@@ -132,16 +126,10 @@ CARD = Card(
     notes=(
         "The analytic solution (last but one equation) is used by the tests.",
         "The numbers of the equations are as remembered; the paper was not seen.",
-        (
-            "N, T0 and the infectivity cancel from the RNA time course at steady state and cannot be "
-            "estimated from it."
-        ),
+        ("N, T0 and the infectivity cancel from the RNA time course at steady state and cannot be estimated from it."),
         "The paper's estimates by patient are known to us for patient 105 only. Least squares on the "
         "logarithm gives c 1.4 and delta 0.58 per day for subject A and c 3.3 and delta 0.47 for subject "
         "B of the dataset.",
-        (
-            "V counts RNA copies where the paper counts virions (two copies each); only the meaning of N "
-            "changes."
-        ),
+        ("V counts RNA copies where the paper counts virions (two copies each); only the meaning of N changes."),
     ),
 )

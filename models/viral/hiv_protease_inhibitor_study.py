@@ -29,13 +29,9 @@ HIV_PERELSON1996 = Study(
             "delta",
             0.01,
             20.0,
-            prior=Prior(
-                "normal", -0.3, 0.5, f"infected cells live for about a day or two, 0.2 to 20 d; {_SAME_DATA}"
-            ),
+            prior=Prior("normal", -0.3, 0.5, f"infected cells live for about a day or two, 0.2 to 20 d; {_SAME_DATA}"),
             per="subject",
-            between=Prior(
-                "half_normal", scale=0.2, source="patients differ by less than a factor of two or so"
-            ),
+            between=Prior("half_normal", scale=0.2, source="patients differ by less than a factor of two or so"),
         ),
         Estimate(
             "V0",
@@ -43,9 +39,7 @@ HIV_PERELSON1996 = Study(
             1e8,
             prior=Prior("normal", 5.0, 0.8, "plasma RNA of untreated adults, 3 to 7 log10"),
             per="subject",
-            between=Prior(
-                "half_normal", scale=1.0, source="set points of untreated adults differ by decades"
-            ),
+            between=Prior("half_normal", scale=1.0, source="set points of untreated adults differ by decades"),
         ),
         Estimate(
             "sd_log",

@@ -39,17 +39,13 @@ INFLUENZA_BACCAM2006 = Study(
             "c",
             0.1,
             100.0,
-            prior=Prior(
-                "normal", 0.7, 0.5, f"infectivity is lost within hours, half-life 0.3 to 30 h; {_SAME_DATA}"
-            ),
+            prior=Prior("normal", 0.7, 0.5, f"infectivity is lost within hours, half-life 0.3 to 30 h; {_SAME_DATA}"),
         ),
         Estimate(
             "delta",
             0.1,
             100.0,
-            prior=Prior(
-                "normal", 0.3, 0.5, f"producing cells live for hours to days, 0.05 to 5 d; {_SAME_DATA}"
-            ),
+            prior=Prior("normal", 0.3, 0.5, f"producing cells live for hours to days, 0.05 to 5 d; {_SAME_DATA}"),
         ),
         Estimate(
             "V0",
@@ -115,9 +111,7 @@ INFLUENZA_HAYDEN1996 = Study(
             0.02,
             2.0,
             nominal=0.3,
-            prior=Prior(
-                "normal", -0.6, 0.3, "standard error of a mean over some ten volunteers of SD 1 log10"
-            ),
+            prior=Prior("normal", -0.6, 0.3, "standard error of a mean over some ten volunteers of SD 1 log10"),
         ),
     ),
     noise={"mean_log10_titre": Noise("normal", "sd_mean")},

@@ -78,9 +78,7 @@ def hiv_total(t: Vector, p: Values) -> Vector:
     """Total virus in closed form (Perelson 1996), shape [time]."""
     c, delta, v0 = p["c"], p["delta"], p["V0"]
     decay = np.exp(-c * t)
-    return v0 * decay + c * v0 / (c - delta) * (
-        c / (c - delta) * (np.exp(-delta * t) - decay) - delta * t * decay
-    )
+    return v0 * decay + c * v0 / (c - delta) * (c / (c - delta) * (np.exp(-delta * t) - decay) - delta * t * decay)
 
 
 HIV = Reference(

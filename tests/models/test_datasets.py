@@ -76,9 +76,7 @@ def _shared() -> Path:
     root = Path(__file__).parents[2]
     folder = Path(os.environ.get("CYTOTWIN_SHARED", root.parent / "shared")) / "data"
     if not folder.is_dir():
-        pytest.skip(
-            f"the transcriptions are not in {folder}; set CYTOTWIN_SHARED to the folder that holds data/"
-        )
+        pytest.skip(f"the transcriptions are not in {folder}; set CYTOTWIN_SHARED to the folder that holds data/")
     return folder
 
 

@@ -112,9 +112,7 @@ def test_unknown_name_is_a_key_error() -> None:
 
 
 def test_other_packages_add_theirs(install: Install) -> None:
-    source = (
-        "import twin.library as t\nLIBRARY = t.Library('lab', models={'lab_model': 'lab:CARD'})\nCARD = 7\n"
-    )
+    source = "import twin.library as t\nLIBRARY = t.Library('lab', models={'lab_model': 'lab:CARD'})\nCARD = 7\n"
     install("lab", source, "lab:LIBRARY")
     assert "lab_model" in models.list()
     assert models.card("lab_model") == 7
@@ -122,9 +120,7 @@ def test_other_packages_add_theirs(install: Install) -> None:
 
 def test_two_packages_with_the_same_name_are_both_named(install: Install) -> None:
     for lab in ("lab_a", "lab_b"):
-        source = (
-            f"from twin.library import Library\nLIBRARY = Library('{lab}', models={{'shared': '{lab}:X'}})\n"
-        )
+        source = f"from twin.library import Library\nLIBRARY = Library('{lab}', models={{'shared': '{lab}:X'}})\n"
         install(lab, source, f"{lab}:LIBRARY")
     with pytest.raises(LibraryError, match="'shared' is offered by lab_a and lab_b"):
         models.load("shared")
@@ -144,9 +140,7 @@ def test_an_entry_point_of_another_kind_is_refused(install: Install) -> None:
 
 
 def test_a_place_that_does_not_exist_is_named(install: Install) -> None:
-    source = (
-        "from twin.library import Library\nLIBRARY = Library('lab_c', models={'ghost': 'lab_c:NOTHING'})\n"
-    )
+    source = "from twin.library import Library\nLIBRARY = Library('lab_c', models={'ghost': 'lab_c:NOTHING'})\n"
     install("lab_c", source, "lab_c:LIBRARY")
     with pytest.raises(LibraryError, match="lab_c:NOTHING does not exist"):
         models.load("ghost")

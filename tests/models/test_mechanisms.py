@@ -21,13 +21,9 @@ from twin.model.model import Model
 NAMES = tuple(REFERENCES)
 
 
-def _values(
-    model: Model, reference: Reference, t: float, y: np.ndarray, p: Mapping[str, float]
-) -> dict[Any, Any]:
+def _values(model: Model, reference: Reference, t: float, y: np.ndarray, p: Mapping[str, float]) -> dict[Any, Any]:
     """Numbers for every symbol of the model at one moment."""
-    values: dict[Any, Any] = {
-        model.symbol(name): value for name, value in (model.default_parameters | dict(p)).items()
-    }
+    values: dict[Any, Any] = {model.symbol(name): value for name, value in (model.default_parameters | dict(p)).items()}
     values |= {model.symbol(name): value for name, value in zip(reference.states, y, strict=True)}
     values[sympy.Symbol("time", real=True)] = t
     for given in model.inputs:
@@ -206,7 +202,5 @@ def test_stat5_reference_has_the_published_fit() -> None:
     for observable, sd in published.items():
         rows = table[table["observable"] == observable]
         states = y[np.searchsorted(times, rows["time"])]
-        predicted = np.array(
-            [reference.observables(state, reference.parameters)[observable] for state in states]
-        )
+        predicted = np.array([reference.observables(state, reference.parameters)[observable] for state in states])
         assert np.sqrt(np.mean((predicted - rows["value"]) ** 2)) == pytest.approx(sd, rel=1e-3)

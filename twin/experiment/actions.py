@@ -169,7 +169,12 @@ class _Reader:
             return [x for d in experiment.doses if isinstance(d, Infusion) for x in self._infusion(d)]
         if kind == "reset":
             return [
-                _Entry(self._state(r.target, "reset"), self.value(r.value, "reset"), self.value(r.time, "reset"), 0.0)
+                _Entry(
+                    self._state(r.target, "reset"),
+                    self.value(r.value, "reset"),
+                    self.value(r.time, "reset"),
+                    0.0,
+                )
                 for r in experiment.resets
             ]
         return [
@@ -217,9 +222,7 @@ class _Reader:
             )
         return float(expression) if expression.is_number else expression
 
-    def columns(
-        self, tables: Sequence[Mapping[str, Value]], names: Sequence[str], kind: str
-    ) -> tuple[Column, ...]:
+    def columns(self, tables: Sequence[Mapping[str, Value]], names: Sequence[str], kind: str) -> tuple[Column, ...]:
         """One column per name that any experiment sets."""
         targets = dict.fromkeys(name for table in tables for name in table)
         for name in targets:

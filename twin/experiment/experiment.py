@@ -19,15 +19,11 @@ def _finite(value: Value, what: str, where: str, *, minimum: float | None = None
     if isinstance(value, str):
         return
     if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value):
-        raise ExperimentError(
-            f"{what} is {value!r}", where=where, expected="a number or a formula of parameters"
-        )
+        raise ExperimentError(f"{what} is {value!r}", where=where, expected="a number or a formula of parameters")
     if math.isinf(value):
         raise ExperimentError(f"{what} is infinite", where=where, expected="a finite number")
     if minimum is not None and value < minimum:
-        raise ExperimentError(
-            f"{what} is {value:g}", where=where, expected=f"a value of at least {minimum:g}"
-        )
+        raise ExperimentError(f"{what} is {value:g}", where=where, expected=f"a value of at least {minimum:g}")
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,8 @@ class Change:
             and self.stop <= self.start
         ):
             raise ExperimentError(
-                f"the span [{self.start:g}, {self.stop:g}) is empty", where=where,
+                f"the span [{self.start:g}, {self.stop:g}) is empty",
+                where=where,
                 expected="a stop later than the start",
             )
 
@@ -163,9 +160,7 @@ class Equilibration:
     def __post_init__(self) -> None:
         _finite(self.horizon, "the horizon", "equilibration")
         if self.horizon <= 0:
-            raise ExperimentError(
-                f"the horizon is {self.horizon:g}", where="equilibration", expected="a positive time"
-            )
+            raise ExperimentError(f"the horizon is {self.horizon:g}", where="equilibration", expected="a positive time")
         for name, value in self.parameters.items():
             _finite(value, f"the value of {name!r}", "equilibration")
 
@@ -221,9 +216,7 @@ def _check_repeat(every: Value | None, count: int, where: str) -> None:
         raise ExperimentError(f"the count is {count!r}", where=where, expected="a whole number of at least 1")
     if every is None:
         if count > 1:
-            raise ExperimentError(
-                f"{count} doses without an interval", where=where, fix="give every="
-            )
+            raise ExperimentError(f"{count} doses without an interval", where=where, fix="give every=")
         return
     _finite(every, "the interval", where, minimum=0.0)
     if every == 0:

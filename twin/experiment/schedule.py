@@ -51,9 +51,7 @@ class Schedule(NamedTuple):
         return self.borders.shape[1]
 
 
-def make_schedule(
-    system: System, actions: Actions, p: Float[Array, "parameter experiment draw"]
-) -> Schedule:
+def make_schedule(system: System, actions: Actions, p: Float[Array, "parameter experiment draw"]) -> Schedule:
     """The schedule of every experiment and draw, lanes ordered experiment by experiment.
 
     Args:
@@ -91,9 +89,7 @@ def make_schedule(
     )
 
 
-def _override(
-    system: System, base: Array, columns: Sequence[Column], names: Sequence[str], values: _Values
-) -> Array:
+def _override(system: System, base: Array, columns: Sequence[Column], names: Sequence[str], values: _Values) -> Array:
     """`base` with the rows named by `columns` replaced."""
     for column in columns:
         row = names.index(column.target)

@@ -122,9 +122,7 @@ def read_censoring(cell: Any) -> Literal["", "left"]:
     if word in _RIGHT:
         raise CellError(*_right(read_name(cell)))
     if word == "interval":
-        raise CellError(
-            "interval censoring is not supported", "'left', or nothing", "remove these rows, and say so"
-        )
+        raise CellError("interval censoring is not supported", "'left', or nothing", "remove these rows, and say so")
     raise CellError(
         f"{_quoted(read_name(cell))} is not a censoring word",
         "'left', '1' or 'true' for a reading below the detection limit; '', '0' or 'false' otherwise",

@@ -129,9 +129,7 @@ def _same(first: str, second: str) -> bool:
     """True if a number means the same in both units, as in ng/ml and ug/l."""
     if not units.same_dimension(first, second):
         return False
-    return bool(
-        np.allclose(units.convert(np.array([0.0, 1.0]), first, second), [0.0, 1.0], rtol=1e-12, atol=0)
-    )
+    return bool(np.allclose(units.convert(np.array([0.0, 1.0]), first, second), [0.0, 1.0], rtol=1e-12, atol=0))
 
 
 def _is_unit(text: str) -> bool:

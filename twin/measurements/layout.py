@@ -149,9 +149,7 @@ class _Finder:
             return self.only
         if len(self.known) == 1:
             return self.known[0]
-        what = (
-            f"the model has {len(self.known)}: {_listed(self.known)}" if self.known else "no model was given"
-        )
+        what = f"the model has {len(self.known)}: {_listed(self.known)}" if self.known else "no model was given"
         raise MeasurementError(
             f"there is no column that names the observable, and {what}",
             where=self.raw.header,
@@ -234,8 +232,7 @@ class _Finder:
             f"there is no column for the {role}; the columns are {_listed(named)}",
             where=self.raw.header,
             expected=f"a column named {' or '.join(map(repr, _EXAMPLES[role]))}{wide}",
-            fix=f"pass columns={{{role!r}: {(close or ['HEADER'])[0]!r}}}"
-            + (" if that is it" if close else ""),
+            fix=f"pass columns={{{role!r}: {(close or ['HEADER'])[0]!r}}}" + (" if that is it" if close else ""),
         )
 
     def _by_header(self, header: str, what: str) -> Column:

@@ -12,9 +12,7 @@ from twin.measurements.raw import RawTable
 from twin.measurements.readings import Reading
 
 
-def apply_limits(
-    raw: RawTable, readings: Sequence[Reading], known: Sequence[str], options: Options
-) -> list[Reading]:
+def apply_limits(raw: RawTable, readings: Sequence[Reading], known: Sequence[str], options: Options) -> list[Reading]:
     """Gives every censored reading its detection limit as value.
 
     With a declared limit, readings below it become censored, and a number written beside a censoring flag
@@ -92,8 +90,7 @@ def _check_one_limit(raw: RawTable, readings: Sequence[Reading]) -> None:
         raise raw.fault(
             [reading.row for reading in other],
             other[0].columns.value.index,
-            f"the detection limit of {name!r} is {other[0].value:g} here and {first.value:g} at "
-            f"{raw.place(first.row)}",
+            f"the detection limit of {name!r} is {other[0].value:g} here and {first.value:g} at {raw.place(first.row)}",
             expected="one limit per observable",
             fix=fix,
         )

@@ -38,9 +38,7 @@ class RawTable:
     def __post_init__(self) -> None:
         for index, name in enumerate(self.names):
             if name and name in self.names[:index]:
-                raise MeasurementError(
-                    f"two columns are named {name!r}", where=self.header, fix="rename one of them"
-                )
+                raise MeasurementError(f"two columns are named {name!r}", where=self.header, fix="rename one of them")
 
     @property
     def header(self) -> str:

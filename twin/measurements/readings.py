@@ -47,9 +47,7 @@ class Reading:
     below: bool
 
 
-def collect(
-    raw: RawTable, layout: Layout, known: Sequence[str], options: Options
-) -> tuple[list[Reading], int]:
+def collect(raw: RawTable, layout: Layout, known: Sequence[str], options: Options) -> tuple[list[Reading], int]:
     """Reads every cell of a table.
 
     Args:
@@ -66,9 +64,7 @@ def collect(
     """
     _refuse_doses(raw)
     if not raw.rows:
-        raise MeasurementError(
-            "there are no readings, only a header", where=raw.header, expected="at least one row"
-        )
+        raise MeasurementError("there are no readings, only a header", where=raw.header, expected="at least one row")
     times = _parsed(raw, layout.time, read_number)
     experiments = _names(raw, layout.experiment, "default")
     subjects = _names(raw, layout.subject, "1")
@@ -138,9 +134,7 @@ def _refuse_doses(raw: RawTable) -> None:
     for index, name in enumerate(raw.names):
         if name.lower() not in _EVENT_COLUMNS:
             continue
-        if rows := [
-            row for row, cell in enumerate(raw.cells[index]) if read_name(cell) not in ("", "0", ".")
-        ]:
+        if rows := [row for row, cell in enumerate(raw.cells[index]) if read_name(cell) not in ("", "0", ".")]:
             raise raw.fault(
                 rows,
                 index,

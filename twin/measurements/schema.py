@@ -36,9 +36,7 @@ def check_schema(table: pd.DataFrame, source: str) -> None:
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
-        raise MeasurementError(
-            f"the table is a {type(table).__name__}", where=source, expected="a pandas.DataFrame"
-        )
+        raise MeasurementError(f"the table is a {type(table).__name__}", where=source, expected="a pandas.DataFrame")
     if tuple(table.columns) != COLUMNS:
         raise MeasurementError(
             f"the columns are {', '.join(map(str, table.columns)) or 'none'}",

@@ -214,9 +214,7 @@ class Measurements:
         return hash((self.sha256, self.time_unit))
 
     def __setattr__(self, name: str, value: Any) -> Never:
-        raise AttributeError(
-            f"Measurements cannot be changed ({name}); make a new one with from_table or subset"
-        )
+        raise AttributeError(f"Measurements cannot be changed ({name}); make a new one with from_table or subset")
 
     def __delattr__(self, name: str) -> Never:
         raise AttributeError(f"Measurements cannot be changed ({name})")
@@ -224,9 +222,7 @@ class Measurements:
     def __repr__(self) -> str:
         times, censored = self._table["time"], self._table["censoring"].tolist().count("left")
         parts = [
-            _count(len(self), "reading")
-            + " of "
-            + ", ".join(_with_unit(*item) for item in self.units.items()),
+            _count(len(self), "reading") + " of " + ", ".join(_with_unit(*item) for item in self.units.items()),
             f"{len(self.series)} series in {_count(len(self.experiments), 'experiment')}",
             f"time {times.min():g} to {times.max():g}" + (f" {self.time_unit}" if self.time_unit else ""),
             f"{censored} below detection" if censored else "",

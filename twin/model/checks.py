@@ -41,9 +41,7 @@ def as_parts(field: str, given: Any, where: str) -> tuple[Any, ...]:
     """
     kind = KINDS[field]
     if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
-        raise ModelError(
-            f"{field} is a {type(given).__name__}", where=where, expected=f"a sequence of {kind.__name__}"
-        )
+        raise ModelError(f"{field} is a {type(given).__name__}", where=where, expected=f"a sequence of {kind.__name__}")
     parts = tuple(given)
     for part in parts:
         if not isinstance(part, kind):
@@ -83,9 +81,7 @@ def _plain_published(item: Any, where: str) -> Published:
 
 def _plain_input(part: Input, where: str) -> Input:
     if part.interpolation not in ("linear", "cubic"):
-        raise ModelError(
-            f"the interpolation is {part.interpolation!r}", where=where, expected="'linear' or 'cubic'"
-        )
+        raise ModelError(f"the interpolation is {part.interpolation!r}", where=where, expected="'linear' or 'cubic'")
     times = tuple(finite(time, "a time", where) for time in part.times)
     values = tuple(number_or_text(value, "a value", where) for value in part.values)
     if len(times) != len(values):

@@ -38,9 +38,7 @@ def check(model: Model) -> None:
         allowed = {*model.state_names, *model.parameter_names}
         for name in sorted(str(item) for item in expression.free_symbols):
             if name not in allowed:
-                raise ModelError(
-                    f"{total.formula!r} depends on {name!r}", where=where, expected="a formula of states"
-                )
+                raise ModelError(f"{total.formula!r} depends on {name!r}", where=where, expected="a formula of states")
         _check_constant(model, expression, total.formula, where)
 
 

@@ -121,9 +121,7 @@ def _check_reactions(model: Model, rules: _Rules) -> None:
                     fix="give each its own reaction or ODE",
                 )
         rate_place = f"rate of reaction {part.name!r}"
-        rules.fits(
-            model.definitions[part.name], unit / time, rate_place, f"the unit of {first!r} per time unit"
-        )
+        rules.fits(model.definitions[part.name], unit / time, rate_place, f"the unit of {first!r} per time unit")
 
 
 class _Rules:
@@ -215,9 +213,7 @@ class _Rules:
         # With a random number in place of each symbol, two exponents agree only if they agree identically.
         for item in sorted(exponent.free_symbols, key=str):
             self.generic.setdefault(item, random.Random(str(item)).uniform(1.1, 2.9))
-        return float(
-            sp.N(exponent.xreplace({item: sp.Float(self.generic[item]) for item in exponent.free_symbols}))
-        )
+        return float(sp.N(exponent.xreplace({item: sp.Float(self.generic[item]) for item in exponent.free_symbols})))
 
     def _note(self) -> str:
         names = ", ".join(str(item) for item in self.generic)

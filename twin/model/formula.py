@@ -79,9 +79,7 @@ def _parse_text(text: str) -> sp.Expr:
             f"the formula {_shorten(text)} has no real value ({error})", expected="a real value"
         ) from None
     except RecursionError:
-        raise FormulaError(
-            f"the formula {_shorten(text)} nests too deeply", fix="split it into assignments"
-        ) from None
+        raise FormulaError(f"the formula {_shorten(text)} nests too deeply", fix="split it into assignments") from None
     if not finite:
         raise FormulaError(f"the formula {_shorten(text)} is not finite", expected="finite numbers")
     if not real:

@@ -58,9 +58,7 @@ def power(base: float, exponent: float) -> float:
 FUNCTIONS: dict[str, Function] = {
     "exp": Function(sp.exp, math.exp),
     "ln": Function(sp.log, math.log),
-    "log": Function(
-        lambda x, base=None: sp.log(x) if base is None else sp.log(x) / sp.log(base), math.log, 1, 2
-    ),
+    "log": Function(lambda x, base=None: sp.log(x) if base is None else sp.log(x) / sp.log(base), math.log, 1, 2),
     "log2": Function(_logarithm(2), math.log2),
     "log10": Function(_logarithm(10), math.log10),
     "sqrt": Function(sp.sqrt, math.sqrt),

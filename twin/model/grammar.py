@@ -86,9 +86,7 @@ class Parser:
             return token
         return None
 
-    def fail(
-        self, token: _Token, expected: str, fix: str | None = None, found: str | None = None
-    ) -> NoReturn:
+    def fail(self, token: _Token, expected: str, fix: str | None = None, found: str | None = None) -> NoReturn:
         what = found or ("the formula ends" if token.kind == "end" else f"unexpected {token.text!r}")
         excerpt = self.text
         if len(excerpt) > 80:
@@ -245,9 +243,7 @@ class Parser:
             if lowered in ("inf", "nan"):
                 self.fail(token, "a finite number")
             if token.text == CONDITIONAL or token.text in FUNCTIONS:
-                self.fail(
-                    token, f"'(' after the function {token.text!r}", found="a function without arguments"
-                )
+                self.fail(token, f"'(' after the function {token.text!r}", found="a function without arguments")
             return symbol(token.text)
         if token.text != CONDITIONAL and token.text not in FUNCTIONS:
             self.fail(
@@ -279,15 +275,9 @@ class Parser:
             wanted = (
                 f"{function.fewest}"
                 if function.fewest == function.most
-                else (
-                    f"{function.fewest} or {function.most}"
-                    if function.most
-                    else f"at least {function.fewest}"
-                )
+                else (f"{function.fewest} or {function.most}" if function.most else f"at least {function.fewest}")
             )
-            self.fail(
-                token, f"{wanted} argument{'s' * (wanted != '1')}", found=f"{token.text!r} with {count}"
-            )
+            self.fail(token, f"{wanted} argument{'s' * (wanted != '1')}", found=f"{token.text!r} with {count}")
         numbers = [self.as_number(argument) for argument in arguments]
         if token.text == "pow":
             return self.raise_to(numbers[0], numbers[1], token)
@@ -295,9 +285,7 @@ class Parser:
             return self.compute(function.compute, tuple(numbers), token)
         return function.build(*numbers)
 
-    def compute(
-        self, function: Callable[..., float], arguments: tuple[sp.Expr, ...], token: _Token
-    ) -> sp.Expr:
+    def compute(self, function: Callable[..., float], arguments: tuple[sp.Expr, ...], token: _Token) -> sp.Expr:
         """A function of numbers, in double precision."""
         try:
             value = float(function(*(float(argument) for argument in arguments)))

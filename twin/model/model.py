@@ -95,9 +95,7 @@ class Model:
             for name, text in self.odes.items()
         }
         self._set("odes", MappingProxyType(odes))
-        self._set(
-            "references", (self.references,) if isinstance(self.references, str) else tuple(self.references)
-        )
+        self._set("references", (self.references,) if isinstance(self.references, str) else tuple(self.references))
         # Reading every formula now makes every fault show here, not at the first simulation.
         _ = (
             self.equations,
@@ -184,9 +182,7 @@ class Model:
             raise self._unknown(name, self._where, self.parts)
         return symbol(name)
 
-    def formula(
-        self, text: str | float | sp.Expr, *, where: str | None = None, extra: Iterable[str] = ()
-    ) -> sp.Expr:
+    def formula(self, text: str | float | sp.Expr, *, where: str | None = None, extra: Iterable[str] = ()) -> sp.Expr:
         """Reads a formula of states, parameters, fluxes, assignments, inputs and ``time``.
 
         Args:
@@ -283,9 +279,7 @@ class Model:
         for part in self.assignments:
             result[part.name] = self.formula(part.formula, where=f"{self._where}, assignment {part.name!r}")
         for part in self.reactions:
-            result[part.name] = self.formula(
-                part.rate, where=f"{self._where}, rate of reaction {part.name!r}"
-            )
+            result[part.name] = self.formula(part.rate, where=f"{self._where}, rate of reaction {part.name!r}")
         return MappingProxyType(result)
 
     @cached_property
@@ -333,9 +327,7 @@ class Model:
         parameters = set(self.parameter_names)
         for name in sorted(str(item) for item in expanded.free_symbols):
             if name not in parameters:
-                kind = (
-                    "time" if name == TIME.name else f"the {type(self.parts[name]).__name__.lower()} {name!r}"
-                )
+                kind = "time" if name == TIME.name else f"the {type(self.parts[name]).__name__.lower()} {name!r}"
                 raise ModelError(
                     f"{text!r} depends on {kind}", where=where, expected="a number or a formula of parameters"
                 )
@@ -357,8 +349,7 @@ class Model:
         return MappingProxyType(
             {
                 part.name: tuple(
-                    self.constant_formula(value, f"{self._where}, input {part.name!r}")
-                    for value in part.values
+                    self.constant_formula(value, f"{self._where}, input {part.name!r}") for value in part.values
                 )
                 for part in self.inputs
             }
@@ -385,9 +376,7 @@ class Model:
         """Time derivative of each state in terms of states, parameters, inputs and ``time``."""
         derivatives = []
         for name, row in zip(self.state_names, self.stoichiometry, strict=True):
-            terms = [
-                parse(float(change)) * flux for change, flux in zip(row, self.fluxes, strict=True) if change
-            ]
+            terms = [parse(float(change)) * flux for change, flux in zip(row, self.fluxes, strict=True) if change]
             if name in self.ode_formulas:
                 terms.append(self.expand(self.ode_formulas[name]))
             derivatives.append(self._finite(sp.Add(*terms), f"d{name}/dt"))
@@ -421,9 +410,7 @@ class Model:
 
     def _content(self) -> dict[str, Any]:
         content = {
-            item.name: getattr(self, item.name)
-            for item in dataclasses.fields(self)
-            if item.name != "check_units"
+            item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "check_units"
         }
         for kind in checks.KINDS:
             content[kind] = [dataclasses.asdict(part) for part in content[kind]]

@@ -14,11 +14,7 @@ _RENAMED = {
     "Max": "max",
     "log": "ln",
     "ceiling": "ceil",
-    **{
-        f"a{name}{h}": f"arc{name}{h}"
-        for name in ("sin", "cos", "tan", "sec", "csc", "cot")
-        for h in ("", "h")
-    },
+    **{f"a{name}{h}": f"arc{name}{h}" for name in ("sin", "cos", "tan", "sec", "csc", "cot") for h in ("", "h")},
 }
 
 

@@ -92,9 +92,7 @@ def _defined(model: Model, names: Iterable[str], formulas: object) -> list[str]:
     rows = []
     for name in names:
         formula = formulas[name]  # type: ignore[index]
-        rows.append(
-            (name, f"= {formula_text(model, formula)}", _bracket(unit(model, name)), _words(model, name))
-        )
+        rows.append((name, f"= {formula_text(model, formula)}", _bracket(unit(model, name)), _words(model, name)))
     return _table(rows)
 
 
@@ -109,10 +107,7 @@ def _initial(model: Model) -> list[str]:
 
 def _parameters(model: Model) -> list[str]:
     return _table(
-        [
-            (part.name, f"= {part.value:g}", _bracket(pretty(part.unit)), part.description)
-            for part in model.parameters
-        ]
+        [(part.name, f"= {part.value:g}", _bracket(pretty(part.unit)), part.description) for part in model.parameters]
     )
 
 

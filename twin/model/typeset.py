@@ -62,9 +62,7 @@ def as_html(model: Model) -> str:
     ):
         if lines:
             parts.append(f"<h4>{title}</h4><div>$${escape(_aligned(lines))}$$</div>")
-    states = [
-        (part.name, _value(part.initial), unit(model, part.name), part.description) for part in model.states
-    ]
+    states = [(part.name, _value(part.initial), unit(model, part.name), part.description) for part in model.states]
     parts.append(_html_table("States", ("state", "initial", "unit", "what it is"), states))
     if model.inputs:
         rows = [
@@ -78,8 +76,7 @@ def as_html(model: Model) -> str:
         ]
         parts.append(_html_table("Inputs", ("input", "points", "unit", "what it is"), rows))
     parameters = [
-        (part.name, f"{part.value:g}", pretty(part.unit), part.description, part.source)
-        for part in model.parameters
+        (part.name, f"{part.value:g}", pretty(part.unit), part.description, part.source) for part in model.parameters
     ]
     if parameters:
         head = ("parameter", "value", "unit", "what it is", "source")

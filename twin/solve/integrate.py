@@ -325,5 +325,7 @@ def integrate(
 
 def describe_failures(status: np.ndarray) -> str:
     """How many lanes failed and why, in words."""
-    parts = [f"{int((status == code).sum())} with {reason}" for code, reason in REASONS.items() if (status == code).any()]
+    parts = [
+        f"{int((status == code).sum())} with {reason}" for code, reason in REASONS.items() if (status == code).any()
+    ]
     return "; ".join(parts)

@@ -17,7 +17,5 @@ def method_named(name: str) -> Method:
         ExperimentError: there is none.
     """
     if name not in METHODS:
-        raise ExperimentError(
-            f"there is no integration method {name!r}", where="solver", fix=suggestion(name, METHODS)
-        )
+        raise ExperimentError(f"there is no integration method {name!r}", where="solver", fix=suggestion(name, METHODS))
     return METHODS[name]

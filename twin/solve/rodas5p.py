@@ -107,9 +107,7 @@ class Rodas5P:
 
         def step(segment: Segment, t: Lanes, y: States, h: Lanes) -> tuple[States, States]:
             jacobian, by_time = system.linearise(t, segment.mid, y, segment.params)
-            matrix = {
-                position: -value for position, value in zip(system.jacobian_pattern, jacobian, strict=True)
-            }
+            matrix = {position: -value for position, value in zip(system.jacobian_pattern, jacobian, strict=True)}
             for i in range(size):
                 matrix[i, i] = matrix.get((i, i), 0.0) + 1.0 / (GAMMA * h)
             factors = factorise(matrix, order)

@@ -62,9 +62,7 @@ class GaussianProcess:
             UndefinedBaselineError: Fewer than four training readings.
         """
         if len(task.train) < 4:
-            raise UndefinedBaselineError(
-                f"{len(task.train)} training readings are too few for a Gaussian process"
-            )
+            raise UndefinedBaselineError(f"{len(task.train)} training readings are too few for a Gaussian process")
         seed = int(rng.integers(2**31))
         train, notes = _thinned(task.train)
         labels = _labels(task)
@@ -80,9 +78,7 @@ class GaussianProcess:
         assert best is not None  # there is at least one warp and one shape
         predicted: Any = best[2].predict(_design(task.test, task, labels, best[3]), return_std=True)
         mean, deviation = predicted
-        return Forecast(
-            location=mean, scale=deviation, df=np.full(len(mean), np.inf), notes=(best[1], *notes)
-        )
+        return Forecast(location=mean, scale=deviation, df=np.full(len(mean), np.inf), notes=(best[1], *notes))
 
 
 def _kernel(shape: str, task: Task, train: pd.DataFrame) -> Kernel:
@@ -125,9 +121,7 @@ def _fit(kernel: Kernel, X: np.ndarray, y: np.ndarray, restarts: int, seed: int)
 def _labels(task: Task) -> dict[str, dict[str, int]]:
     """An integer for every experiment and series of training and test."""
     return {
-        column: {
-            name: number for number, name in enumerate(sorted({*task.train[column], *task.test[column]}))
-        }
+        column: {name: number for number, name in enumerate(sorted({*task.train[column], *task.test[column]}))}
         for column in ("experiment", "series")
     }
 
@@ -156,6 +150,4 @@ def _thinned(train: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
         return train, ()
     ordered = train.sort_values("time", kind="stable")
     chosen = np.unique(np.linspace(0, len(train) - 1, MAX_ROWS).round().astype(int))
-    return ordered.iloc[chosen], (
-        f"fitted to {len(chosen)} of {len(train)} training readings, evenly in time",
-    )
+    return ordered.iloc[chosen], (f"fitted to {len(chosen)} of {len(train)} training readings, evenly in time",)

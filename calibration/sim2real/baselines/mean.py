@@ -35,9 +35,7 @@ def mean_baseline(task: Task, rng: np.random.Generator) -> Forecast:
     """
     del rng
     if len(task.train) < 2:
-        raise UndefinedBaselineError(
-            f"{len(task.train)} training readings are too few for a mean and a spread"
-        )
+        raise UndefinedBaselineError(f"{len(task.train)} training readings are too few for a mean and a spread")
     within = _within_variance(task.train)
     seen = {str(name): rows["y"].to_numpy(dtype=float) for name, rows in task.train.groupby("series")}
     made = empty_forecast(len(task.test))

@@ -46,9 +46,7 @@ def persistence_baseline(task: Task, rng: np.random.Generator) -> Forecast:
         raise UndefinedBaselineError("no training series has two times, so there is no spread to learn")
     growth = fit_growth(np.concatenate(horizon), np.concatenate(error), origins)
     made = empty_forecast(len(task.test))
-    for row, (series, time) in enumerate(
-        zip(task.test["series"], task.test["time"].astype(float), strict=True)
-    ):
+    for row, (series, time) in enumerate(zip(task.test["series"], task.test["time"].astype(float), strict=True)):
         t, y = seen[series]
         nearest = int(np.argmin(np.abs(t - time)))
         made.location[row] = y[nearest]

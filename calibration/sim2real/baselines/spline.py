@@ -44,9 +44,7 @@ def spline_baseline(task: Task, rng: np.random.Generator) -> Forecast:
     """
     del rng
     if len(np.unique(task.train["time"])) < 3:
-        raise UndefinedBaselineError(
-            "fewer than three training times: no curve and errors to be learnt from them"
-        )
+        raise UndefinedBaselineError("fewer than three training times: no curve and errors to be learnt from them")
     made = empty_forecast(len(task.test))
     test = task.test.reset_index(drop=True)
     seen = _series(task.train)
@@ -81,9 +79,7 @@ def _own_curves(
         variant, growth = _choose_own(seen, span, origins)
         part = test.loc[rows].assign(horizon=horizon[rows])
         for series, group in part.groupby("series"):
-            made.location[group.index] = _own(
-                *seen[str(series)], group["time"].to_numpy(float), variant, span
-            )
+            made.location[group.index] = _own(*seen[str(series)], group["time"].to_numpy(float), variant, span)
             made.scale[group.index] = growth.deviation(group["horizon"].to_numpy(dtype=float))
         made.df[part.index] = growth.df
         course = f", {'flat' if variant[1] else 'straight'}" if where == "beyond" else ""
@@ -202,9 +198,7 @@ def _surface(
     groups = [train.loc[train["covariate"] == value] for value in doses] if by_dose else [train]
     curves = np.array(
         [
-            fit_curve(warp(rows["time"].to_numpy(dtype=float), *span), rows["y"].to_numpy(dtype=float))(
-                warp(at, *span)
-            )
+            fit_curve(warp(rows["time"].to_numpy(dtype=float), *span), rows["y"].to_numpy(dtype=float))(warp(at, *span))
             for rows in groups
         ]
     )

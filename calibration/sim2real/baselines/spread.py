@@ -30,9 +30,7 @@ class Growth:
         return np.sqrt(c0 + c1 * horizon + c2 * horizon**2)
 
 
-def fit_growth(
-    horizon: Float[np.ndarray, "error"], error: Float[np.ndarray, "error"], origins: int
-) -> Growth:
+def fit_growth(horizon: Float[np.ndarray, "error"], error: Float[np.ndarray, "error"], origins: int) -> Growth:
     """Fit `Growth` to errors by non-negative least squares, reweighted for their spread.
 
     The standard deviation of a squared normal error is proportional to its mean, so each pass

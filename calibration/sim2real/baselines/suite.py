@@ -135,9 +135,7 @@ def _tasks(
     frame = pd.DataFrame(
         {
             "experiment": table["experiment"].astype(str).to_numpy(),
-            "series": table[SERIES[0]].astype(str).to_numpy()
-            + "\x1f"
-            + table[SERIES[1]].astype(str).to_numpy(),
+            "series": table[SERIES[0]].astype(str).to_numpy() + "\x1f" + table[SERIES[1]].astype(str).to_numpy(),
             "observable": table["observable"].astype(str).to_numpy(),
             "time": table["time"].to_numpy(dtype=float),
         }

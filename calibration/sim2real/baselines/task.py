@@ -41,9 +41,7 @@ class Task:
     @property
     def span(self) -> tuple[float, float]:
         """Earliest and latest time in training and test: the design, known beforehand."""
-        times = np.concatenate(
-            [self.train["time"].to_numpy(dtype=float), self.test["time"].to_numpy(dtype=float)]
-        )
+        times = np.concatenate([self.train["time"].to_numpy(dtype=float), self.test["time"].to_numpy(dtype=float)])
         return float(times.min()), float(times.max())
 
 

@@ -83,9 +83,7 @@ def influenza(kind: str = "time", *, biased: float = 0.0, subjects: int = 6) -> 
         known = table.assign(fold=index, train=fold.train)
         readings.append(known.assign(**{n: np.quantile(drawn, q, axis=0) for n, q in QUANTILES.items()}))
         scores.append(_scores(table, fold.test, drawn, floor, rng).assign(fold=index))
-    return _assemble(
-        table, split, pd.concat(readings), pd.concat(scores, ignore_index=True), pd.concat(bands)
-    )
+    return _assemble(table, split, pd.concat(readings), pd.concat(scores, ignore_index=True), pd.concat(bands))
 
 
 def hostile() -> Assessment:
@@ -142,16 +140,12 @@ def natural_scale() -> Assessment:
     )
 
 
-def _bands(
-    grid: np.ndarray, mean: np.ndarray, subject: str, fold: int, rng: np.random.Generator
-) -> pd.DataFrame:
+def _bands(grid: np.ndarray, mean: np.ndarray, subject: str, fold: int, rng: np.random.Generator) -> pd.DataFrame:
     drawn = mean + NOISE * rng.standard_normal(mean.shape)
     # Smoothed as many more draws would be: the noise is known here.
     centre = np.quantile(mean, 0.5, axis=0)
     spread = np.sqrt(np.var(mean, axis=0) + NOISE**2)
-    columns = {
-        n: centre + z * spread for n, z in zip(QUANTILES, (-1.645, -0.674, 0.0, 0.674, 1.645), strict=True)
-    }
+    columns = {n: centre + z * spread for n, z in zip(QUANTILES, (-1.645, -0.674, 0.0, 0.674, 1.645), strict=True)}
     columns |= {f"m{round(100 * q):02d}": np.quantile(mean, q, axis=0) for q in (0.05, 0.5, 0.95)}
     assert drawn.shape == mean.shape
     keys = {"fold": fold, "experiment": "challenge", "subject": subject, "observable": OBSERVABLE}
@@ -228,9 +222,7 @@ def _forecasters(scores: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
         crps, covered = scores[f"crps {name}"].mean(), scores[f"coverage_90 {name}"].mean()
         note = "7 knots by cross-validation" if name == "spline" else ""
         rows.append((name, crps, 0.55, covered, 5.2 * crps, np.nan, note))
-    rows.append(
-        ("floor", scores["floor"].mean(), np.nan, np.nan, np.nan, np.nan, "declared by the publication")
-    )
+    rows.append(("floor", scores["floor"].mean(), np.nan, np.nan, np.nan, np.nan, "declared by the publication"))
     columns = ["forecaster", "crps", "coverage_50", "coverage_90", "interval_score", "elpd", "note"]
     return pd.DataFrame(rows, columns=columns)
 

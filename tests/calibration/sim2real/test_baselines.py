@@ -20,9 +20,7 @@ from twin.errors import ProblemError
 
 def predict(table: pd.DataFrame, split: str, **options: object) -> tuple[dict[str, Prediction], pd.DataFrame]:
     """All baselines on the first fold of a split, and its test rows."""
-    fold = {"time": split_time, "subject": split_subject}.get(split, lambda t: split_experiment(t, [split]))(
-        table
-    )
+    fold = {"time": split_time, "subject": split_subject}.get(split, lambda t: split_experiment(t, [split]))(table)
     first = fold.folds[0]
     made = predict_baselines(table, first.train, first.test, draws=400, **options)  # type: ignore[arg-type]
     return made, table.loc[first.test]
@@ -114,9 +112,7 @@ def test_the_covariate_carries_to_an_unseen_dose(table_of) -> None:
     doses = {"d0": 0.0, "d1": 1.0, "d10": 10.0, "d30": 30.0, "d100": 100.0}
     table = pd.concat(
         [
-            table_of(
-                lambda t, d=dose: -0.4 * np.log10(1 + d) * t, sd=0.1, experiments=(name,), seed=int(dose)
-            )
+            table_of(lambda t, d=dose: -0.4 * np.log10(1 + d) * t, sd=0.1, experiments=(name,), seed=int(dose))
             for name, dose in doses.items()
         ],
         ignore_index=True,
@@ -136,9 +132,7 @@ def test_a_useless_covariate_is_not_used_by_the_spline(table_of) -> None:
 
 
 def test_covariate_axis() -> None:
-    np.testing.assert_allclose(
-        covariate_axis({"a": 0.0, "b": 2.0, "c": 198.0}, ["a", "b", "c"]), [0, np.log10(2), 2]
-    )
+    np.testing.assert_allclose(covariate_axis({"a": 0.0, "b": 2.0, "c": 198.0}, ["a", "b", "c"]), [0, np.log10(2), 2])
     np.testing.assert_array_equal(covariate_axis({"a": 1.0, "b": 2.0}, ["b", "a", "b"]), [2.0, 1.0, 2.0])
     assert covariate_axis({"a": 1.0}, ["a", "b"]) is None
     assert covariate_axis(None, ["a"]) is None
@@ -179,9 +173,7 @@ def test_log_scale_and_censored_training_readings(table_of) -> None:
     made = predict_baselines(table, fold.train, fold.test, scale={"load": "log10"}, draws=200)
     for prediction in made.values():
         assert prediction.draws is not None and np.all(np.isfinite(prediction.draws))
-    spline = score_readings(
-        table.loc[fold.test], made["spline"].draws, scale={"load": "log10"}, on_score_scale=True
-    )
+    spline = score_readings(table.loc[fold.test], made["spline"].draws, scale={"load": "log10"}, on_score_scale=True)
     assert spline["crps"].mean() < 0.1
 
 

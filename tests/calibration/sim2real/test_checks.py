@@ -64,9 +64,7 @@ def test_published_values_and_ranges() -> None:
     ).set_index("parameter")
     assert list(result.index) == ["a", "b", "c"]
     assert list(result["inside"]) == [True, False, True]
-    assert result.loc["a", "lower_90"] == pytest.approx(0.5) and result.loc["a", "ratio"] == pytest.approx(
-        1.0
-    )
+    assert result.loc["a", "lower_90"] == pytest.approx(0.5) and result.loc["a", "ratio"] == pytest.approx(1.0)
     assert result.loc["c", "ratio"] == pytest.approx(5.0 / 12.0)
     with pytest.raises(ProblemError, match="upside down"):
         published_ranges({"a": draws}, {"a": (2.0, 1.0)})

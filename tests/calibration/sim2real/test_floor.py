@@ -72,9 +72,7 @@ def test_differences_are_exact_zero_for_a_straight_line_and_skip_censored_triple
 
 
 def test_replicates_are_preferred(table_of) -> None:
-    table = pd.concat(
-        [table_of(lambda t: 20 * np.sin(3 * t), sd=0.5, seed=s) for s in range(6)], ignore_index=True
-    )
+    table = pd.concat([table_of(lambda t: 20 * np.sin(3 * t), sd=0.5, seed=s) for s in range(6)], ignore_index=True)
     sigma, df = replicate_sigma(table, table["value"].to_numpy())
     assert df == 5 * 21
     assert sigma == pytest.approx(0.5, rel=4 / np.sqrt(2 * df))
@@ -101,9 +99,7 @@ def test_the_noise_column_is_taken_to_the_log_scale(table_of) -> None:
     relative = table.assign(noise=0.01 * table["value"])
     sigma = noise_floor(relative, scale={"load": "log10"}).sigma
     np.testing.assert_allclose(sigma, 0.01 / np.log(10))
-    logs = noise_floor(
-        table.assign(noise=0.01), scale={"load": "log10"}, families={"load": "log_normal"}
-    ).sigma
+    logs = noise_floor(table.assign(noise=0.01), scale={"load": "log10"}, families={"load": "log_normal"}).sigma
     np.testing.assert_allclose(logs, 0.01 / np.log(10))
 
 

@@ -163,7 +163,5 @@ def test_baselines_without_scores_are_left_out_by_name(table: pd.DataFrame) -> N
         (None, 6, "not judged"),
     ],
 )
-def test_coverage_is_judged_with_its_sampling_error(
-    coverage: float | None, readings: int, expected: str
-) -> None:
+def test_coverage_is_judged_with_its_sampling_error(coverage: float | None, readings: int, expected: str) -> None:
     assert judge_coverage(coverage, readings)[0] == expected

@@ -21,17 +21,13 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     """Tables of a few series with ragged times, in any row order."""
     rows = draw(
         st.lists(
-            st.tuples(
-                st.sampled_from("ABC"), st.integers(1, 5), st.sampled_from(["x", "y"]), st.integers(0, 12)
-            ),
+            st.tuples(st.sampled_from("ABC"), st.integers(1, 5), st.sampled_from(["x", "y"]), st.integers(0, 12)),
             min_size=1,
             max_size=60,
         )
     )
     table = pd.DataFrame(rows, columns=["experiment", "subject", "observable", "time"])
-    return table.assign(
-        subject=table["subject"].astype(str), time=table["time"] * 0.5, value=1.0, censoring=""
-    )
+    return table.assign(subject=table["subject"].astype(str), time=table["time"] * 0.5, value=1.0, censoring="")
 
 
 def check(table: pd.DataFrame, split: Split) -> None:

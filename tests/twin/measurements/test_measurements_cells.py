@@ -39,16 +39,12 @@ def test_any_text_is_a_number_a_missing_cell_or_refused(text):
         assert math.isnan(number) or number == float(text)
 
 
-@pytest.mark.parametrize(
-    "cell", [3, np.int64(3), np.float32(3), "3", "+3.", "3e0", "0.3E1", decimal.Decimal(3)]
-)
+@pytest.mark.parametrize("cell", [3, np.int64(3), np.float32(3), "3", "+3.", "3e0", "0.3E1", decimal.Decimal(3)])
 def test_kinds_of_numbers(cell):
     assert read_number(cell) == 3.0
 
 
-@pytest.mark.parametrize(
-    "cell", ["", " ", ".", "NA", "N/A", "nan", "NULL", "None", None, math.nan, pd.NA, pd.NaT]
-)
+@pytest.mark.parametrize("cell", ["", " ", ".", "NA", "N/A", "nan", "NULL", "None", None, math.nan, pd.NA, pd.NaT])
 def test_missing_numbers(cell):
     assert math.isnan(read_number(cell))
 
@@ -263,9 +259,7 @@ def test_censored_replicates_are_equal_by_nature(write, model):
 def test_dose_rows_are_refused(write, model, column):
     header = f"observable,time,value,{column}"
     assert len(read(write, model, ["drug,0,1,0", "drug,1,2,."], header=header)) == 2
-    message = (
-        rf"data\.csv:2, column '{column}': the row is a dose or another event.*2, 3\)[\s\S]*twin\.Experiment"
-    )
+    message = rf"data\.csv:2, column '{column}': the row is a dose or another event.*2, 3\)[\s\S]*twin\.Experiment"
     with pytest.raises(MeasurementError, match=message):
         read(write, model, ["drug,0,0,1", "drug,1,0,4", "drug,2,3,0"], header=header)
 

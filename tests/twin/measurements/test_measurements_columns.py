@@ -240,7 +240,5 @@ def test_the_observable_must_be_said(write, model):
         read_measurements(path, model)
     with pytest.raises(MeasurementError, match=r"data\.csv:1: .* no model was given"):
         read_measurements(path)
-    with pytest.raises(
-        MeasurementError, match="observable='drug' was given, and there is a column 'analyte'"
-    ):
+    with pytest.raises(MeasurementError, match="observable='drug' was given, and there is a column 'analyte'"):
         read_measurements(write("day,dv,analyte\n1,2,drug\n"), model, observable="drug")

@@ -138,9 +138,7 @@ def test_what_is_written_is_read(tmp_path, rows, delimiter, quoting, comments):
     assert again == readings
     assert again.sha256 == readings.sha256
     # Shortest decimal numbers are exact, so nothing at all may change.
-    pd.testing.assert_frame_equal(
-        readings.table[["time", "value", "noise"]], table[["time", "value", "noise"]]
-    )
+    pd.testing.assert_frame_equal(readings.table[["time", "value", "noise"]], table[["time", "value", "noise"]])
     assert readings.table[["experiment", "subject", "observable"]].to_numpy().tolist() == [
         list(row[:3]) for row in rows
     ]
@@ -182,9 +180,7 @@ def test_a_wrong_delimiter_that_was_asked_for(write):
 
 def test_a_missing_file_names_the_nearest(write, tmp_path):
     write(PLAIN, "titres.csv")
-    with pytest.raises(
-        MeasurementError, match=r"titers\.csv: there is no such file\n.*did you mean 'titres.csv'"
-    ):
+    with pytest.raises(MeasurementError, match=r"titers\.csv: there is no such file\n.*did you mean 'titres.csv'"):
         read_measurements(tmp_path / "titers.csv")
     with pytest.raises(MeasurementError, match="there is no folder"):
         read_measurements(tmp_path / "nowhere" / "titres.csv")
@@ -216,9 +212,7 @@ def test_a_file_that_may_not_be_read(write, monkeypatch):
 
 def test_a_huge_file_is_refused_unread(write, monkeypatch):
     monkeypatch.setattr(delimited_room, "LARGEST_BYTES", 2**20)
-    with pytest.raises(
-        MeasurementError, match=r"data\.csv: the file has 2 MiB\n  expected: .* at most 1 MiB"
-    ):
+    with pytest.raises(MeasurementError, match=r"data\.csv: the file has 2 MiB\n  expected: .* at most 1 MiB"):
         read_measurements(write(b"x" * 2**21))
 
 

@@ -51,9 +51,7 @@ def test_a_marked_reading_above_the_limit_is_a_contradiction(write, model):
 
 
 def test_a_mark_without_a_limit(write, model):
-    with pytest.raises(
-        MeasurementError, match=r"data\.csv:2, column 'value': .* a detection limit that is not given"
-    ):
+    with pytest.raises(MeasurementError, match=r"data\.csv:2, column 'value': .* a detection limit that is not given"):
         read_measurements(write(HEADER + "virus,1,,1\n"), model)
 
 
@@ -88,9 +86,7 @@ def test_an_unmarked_reading_below_the_limit(write, model):
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf, "5", True, {"virus": None}])
 def test_limits_that_are_no_numbers(write, model, limit):
-    with pytest.raises(
-        MeasurementError, match=r"the detection limit of 'virus' is .*\n  expected: a finite number"
-    ):
+    with pytest.raises(MeasurementError, match=r"the detection limit of 'virus' is .*\n  expected: a finite number"):
         read_measurements(write("observable,time,value\nvirus,1,2\n"), model, detection_limit=limit)
 
 

@@ -115,9 +115,7 @@ def test_the_hash_does_not_depend_on_dtypes_index_or_the_sign_of_zero():
 
 def test_the_hash_stays_what_it_is():
     # Reports and archives carry it: a change of this number breaks the comparison with earlier ones.
-    assert (
-        Measurements(canonical()).sha256 == "6a19a291ef90729bce44eebbc25618281d7fd1cb37ba5df71533f7159de1faca"
-    )
+    assert Measurements(canonical()).sha256 == "6a19a291ef90729bce44eebbc25618281d7fd1cb37ba5df71533f7159de1faca"
 
 
 def test_subset():
@@ -170,9 +168,7 @@ def test_the_constructor_takes_only_the_schema(table, message):
 
 
 def test_repr_says_what_there_is():
-    readings = Measurements(
-        canonical(), source="lab.csv", time_unit="day", units={"virus": "TCID50/ml"}, dropped=2
-    )
+    readings = Measurements(canonical(), source="lab.csv", time_unit="day", units={"virus": "TCID50/ml"}, dropped=2)
     assert repr(readings) == (
         "Measurements(3 readings of virus [TCID50/ml], drug; 3 series in 2 experiments; time 0 to 2 day; "
         "1 below detection; 2 without value left out; from lab.csv)"

@@ -90,9 +90,7 @@ def test_noise_may_have_a_unit_of_its_own(model):
 
 
 def test_units_by_observable_in_one_column(model):
-    table = pd.DataFrame(
-        {"observable": ["drug", "virus"], "time": 1, "value": [1000, 1000], "sd": [100, 100]}
-    )
+    table = pd.DataFrame({"observable": ["drug", "virus"], "time": 1, "value": [1000, 1000], "sd": [100, 100]})
     readings = Measurements.from_table(table, model, value_units={"drug": "ug/l", "virus": "TCID50/l"})
     assert readings.table["value"].tolist() == pytest.approx([1.0, 1.0])
     assert readings.table["noise"].tolist() == pytest.approx([0.1, 0.1])
@@ -140,9 +138,7 @@ def test_a_model_without_units_takes_a_column_called_days(make_model):
 def test_logarithms_are_dimensionless(titre):
     for unit in ("dimensionless", "", "1"):
         assert one({"day": 1, "value": 2}, titre, value_units=unit)[1]["value"] == 2.0
-    with pytest.raises(
-        UnitError, match=r"column 'value', observable 'log10_titre': 'TCID50/ml' cannot be converted"
-    ):
+    with pytest.raises(UnitError, match=r"column 'value', observable 'log10_titre': 'TCID50/ml' cannot be converted"):
         one({"day": 1, "value": 2}, titre, value_units="TCID50/ml")
     with pytest.raises(UnitError, match="give their unit as 'dimensionless'"):
         one({"day": 1, "log10_titre [TCID50/ml]": 2}, titre)

@@ -173,9 +173,7 @@ def test_numbers_and_symbols_agree(name: str, at: float) -> None:
 
 
 def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    condition = st.builds(
-        "{} {} {}".format, inner, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), inner
-    )
+    condition = st.builds("{} {} {}".format, inner, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), inner)
     both = st.builds("({}) {} ({})".format, condition, st.sampled_from(["&&", "||"]), condition)
     return st.one_of(
         st.builds("({}) {} ({})".format, inner, st.sampled_from("+-*"), inner),
@@ -183,9 +181,7 @@ def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds("({}) / (1 + ({})^2)".format, inner, inner),
         st.builds("({})^{}".format, inner, st.sampled_from(["2", "3", "0.5", "n", "(-1)"])),
         st.builds("-({})".format, inner),
-        st.builds(
-            "{}({})".format, st.sampled_from(["exp", "sin", "tanh", "abs", "sqrt", "log10", "ln"]), inner
-        ),
+        st.builds("{}({})".format, st.sampled_from(["exp", "sin", "tanh", "abs", "sqrt", "log10", "ln"]), inner),
         st.builds("min({}, {})".format, inner, inner),
         st.builds("piecewise({}, {}, {})".format, inner, st.one_of(condition, both), inner),
     )

@@ -84,9 +84,7 @@ def test_initial_values_inputs_and_observables_are_expanded() -> None:
     assert model.initial == (100, symbol("T0") / N, 1)
     assert model.input_values["u"] == (0, K, symbol("load0"))
     assert model.observable_expr("signal") == sp.log(V / N) / sp.log(10) + symbol("time")
-    assert model.expand(model.formula("2 * pressure + other", extra=["other"])) == 2 * B * V / N + symbol(
-        "other"
-    )
+    assert model.expand(model.formula("2 * pressure + other", extra=["other"])) == 2 * B * V / N + symbol("other")
     assert model.formula("pressure") == symbol("pressure")
 
 
@@ -105,9 +103,7 @@ def test_a_catalyst_does_not_change() -> None:
 
 def test_long_chains_of_assignments() -> None:
     chain = [Assignment(f"a{index}", f"a{index + 1} + 1") for index in range(1500)]
-    model = Model(
-        "chain", [State("x", 1.0)], assignments=[*chain, Assignment("a1500", "x")], odes={"x": "-a0"}
-    )
+    model = Model("chain", [State("x", 1.0)], assignments=[*chain, Assignment("a1500", "x")], odes={"x": "-a0"})
     assert model.rhs == (-symbol("x") - 1500,)
 
 

@@ -138,10 +138,7 @@ def test_escape_latex() -> None:
 
 def test_html_has_equations_and_tables() -> None:
     html = build()._repr_html_()
-    assert (
-        "<td>beta</td><td>3.2e-05</td><td>ml/TCID50/day</td><td>infection rate</td><td>Baccam 2006</td>"
-        in html
-    )
+    assert "<td>beta</td><td>3.2e-05</td><td>ml/TCID50/day</td><td>infection rate</td><td>Baccam 2006</td>" in html
     assert r"\frac{dT}{dt} &amp;= - \beta \, T \, V" in html
     assert "&lt; 3" in html
 

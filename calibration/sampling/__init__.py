@@ -1,5 +1,5 @@
 """Sampling from the posterior."""
 
-from calibration.sample.posterior import sample
+from calibration.sampling.posterior import sample
 
 __all__ = ["sample"]

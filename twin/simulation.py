@@ -109,9 +109,7 @@ def run_lanes(
     samples = sample(system, schedule, nodes, method, lanes_ts)
     flat = samples.t.size
     t = samples.t.reshape(flat)
-    outputs = system.outputs(
-        expressions, t, t, samples.y.reshape(-1, flat), samples.params.reshape(-1, flat)
-    )
+    outputs = system.outputs(expressions, t, t, samples.y.reshape(-1, flat), samples.params.reshape(-1, flat))
     return outputs.reshape(len(expressions), ts.shape[0], *shape), nodes.status.reshape(shape)
 
 
@@ -137,7 +135,9 @@ def parameter_matrix(
             raise ExperimentError(f"{name!r} is {value!r}", where="parameters", expected="numbers") from error
         if array.ndim > 1 or array.size == 0:
             raise ExperimentError(
-                f"{name!r} has shape {array.shape}", where="parameters", expected="a scalar or one axis of draws"
+                f"{name!r} has shape {array.shape}",
+                where="parameters",
+                expected="a scalar or one axis of draws",
             )
         if not np.all(np.isfinite(array)):
             where = "" if array.ndim == 0 else f" at draw {int(np.argmin(np.isfinite(array)))}"
@@ -147,7 +147,9 @@ def parameter_matrix(
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name}: {length}" for name, length in lengths.items())
         raise ExperimentError(
-            f"the numbers of draws differ ({listed})", where="parameters", expected="arrays of one common length"
+            f"the numbers of draws differ ({listed})",
+            where="parameters",
+            expected="arrays of one common length",
         )
     draws = next(iter(lengths.values()), None)
     columns = [
@@ -177,7 +179,9 @@ def _check_times(ts: ArrayLike) -> Float[np.ndarray, " time"]:
     times = np.atleast_1d(np.asarray(ts, dtype=np.float64))
     if times.ndim != 1 or times.size == 0:
         raise ExperimentError(
-            f"the sample times have shape {times.shape}", where="ts", expected="one axis with at least one time"
+            f"the sample times have shape {times.shape}",
+            where="ts",
+            expected="one axis with at least one time",
         )
     if not np.all(np.isfinite(times)):
         index = int(np.argmin(np.isfinite(times)))

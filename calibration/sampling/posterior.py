@@ -14,8 +14,8 @@ from jaxtyping import Float
 from calibration.optimise import Fit, fit
 from calibration.predict import draws_to_tree
 from calibration.problem import Problem
-from calibration.sample.nuts import Trace, run_nuts
-from calibration.sample.whitening import Whitening, whiten
+from calibration.sampling.nuts import Trace, run_nuts
+from calibration.sampling.whitening import Whitening, whiten
 from twin.errors import SimulationError, TwinWarning
 from twin.precision import in_float64
 from twin.progress import progress

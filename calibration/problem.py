@@ -137,6 +137,19 @@ class Problem:
         part._bind()
         return part
 
+    def at(self, table: pd.DataFrame) -> Problem:
+        """The same problem with other rows, for predictions at other times; their values are not read as data.
+
+        Args:
+            table: Columns experiment, subject, observable, time, value, noise, censoring; the series must be those of
+                the measurements.
+        """
+        part = object.__new__(Problem)
+        part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
+        part.measurements = Measurements(table, source="prediction")
+        part._bind()
+        return part
+
     def _bind(self) -> None:
         table = self.measurements.table
         self.bindings: Bindings = bind(compile_model(self.model), table, self.experiments)
@@ -210,10 +223,12 @@ class Problem:
 
     # The same for many vectors at once.
 
+    @in_float64
     def predict_many(self, thetas: Float[Array, "draw parameter"]) -> Prediction:
         """Predictions, noise scales and success of every reading for many vectors."""
-        return self.predictor(thetas)
+        return self.predictor(jnp.asarray(thetas, dtype=jnp.float64))
 
+    @in_float64
     def pointwise_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, "draw reading"]:
         """Log density of every reading; minus infinity where its series could not be integrated."""
         prediction = self.predict_many(thetas)
@@ -237,10 +252,12 @@ class Problem:
         order = np.argsort(np.concatenate(list(table.rows_of.values())), kind="stable")
         return jnp.concatenate(parts, axis=1)[:, order]
 
+    @in_float64
     def log_likelihood_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, " draw"]:
         """Log-likelihood of many vectors in one solve."""
         return jnp.sum(self.pointwise_many(thetas), axis=1)
 
+    @in_float64
     def log_likelihood_and_gradient_many(
         self, thetas: Float[Array, "draw parameter"]
     ) -> tuple[Float[Array, " draw"], Float[Array, "draw parameter"]]:
@@ -253,6 +270,7 @@ class Problem:
         (_, values), gradient = jax.value_and_grad(total, has_aux=True)(thetas)
         return values, jnp.where(jnp.isfinite(values)[:, None], gradient, 0.0)
 
+    @in_float64
     def residuals_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, "draw reading"]:
         """Standardised residuals of many vectors."""
         return self._standardise(self.predict_many(thetas))

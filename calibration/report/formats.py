@@ -24,8 +24,14 @@ def is_missing(value: object) -> bool:
         return not isinstance(value, np.ndarray)
 
 
-def number(value: object, digits: int = 3) -> str:
-    """A number with so many significant digits; powers of ten where it is very large or small."""
+def number(value: object, digits: int = 3, *, padded: bool = True) -> str:
+    """A number with so many significant digits; powers of ten where it is very large or small.
+
+    Args:
+        value: The number.
+        digits: Significant digits.
+        padded: Keep zeros at the end, as a column of measured numbers does: 0.420, not 0.42.
+    """
     if is_missing(value) or not isinstance(value, Real):
         return DASH if is_missing(value) else str(value)
     if isinstance(value, Integral):
@@ -38,11 +44,13 @@ def number(value: object, digits: int = 3) -> str:
         text = "0"
     elif size >= 1e5 or size < 1e-3:
         mantissa, exponent = f"{x:.{digits - 1}e}".split("e")
+        if not padded and "." in mantissa:
+            mantissa = mantissa.rstrip("0").rstrip(".")
         text = f"{mantissa} × {power_of_ten(int(exponent))}"
     elif size >= 10 ** (digits - 1):
         text = f"{x:,.0f}"
     else:
-        text = f"{x:.{digits}g}"
+        text = f"{x:#.{digits}g}".rstrip(".") if padded else f"{x:.{digits}g}"
     return text.replace("-", "−")
 
 
@@ -77,7 +85,7 @@ def show(value: object) -> str:
     if is_missing(value):
         return DASH
     if isinstance(value, Real):
-        return number(value)
+        return number(value, 4, padded=False)
     if isinstance(value, datetime | date):
         return value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
     return str(value)
@@ -107,6 +115,11 @@ def humanise(key: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def forecaster(name: object) -> str:
+    """A forecaster's name as one writes it."""
+    return str(name).replace("gaussian", "Gaussian")
+
+
 def natural(name: object) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts "2" before "10"."""
     parts = re.split(r"([0-9]+)", str(name))
@@ -117,8 +130,3 @@ def shorten(text: object, length: int) -> str:
     """The text cut to a length, the cut marked by an ellipsis."""
     words = " ".join(str(text).split())
     return words if len(words) <= length else words[: length - 1].rstrip() + "…"
-
-
-def with_unit(name: object, unit: object) -> str:
-    """A name with its unit in brackets, where it has one."""
-    return str(name) if is_missing(unit) or str(unit) == "dimensionless" else f"{name} [{unit}]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from calibration.report.formats import DASH, number, two_places
+from calibration.report.formats import DASH, forecaster, number, two_places
 from calibration.report.markup import Markup, join, tag
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.gap import Gap
@@ -120,7 +120,7 @@ def _made_of(gap: Gap) -> Markup:
     """The three scores behind the gap, and the plain difference."""
     scores = [
         ("Twin", gap.twin),
-        (f"Best curve ({gap.baseline_name})", gap.baseline),
+        (f"Best curve ({forecaster(gap.baseline_name)})", gap.baseline),
         ("Noise floor", gap.floor),
     ]
     items = [tag("div", tag("dt", name), tag("dd", number(score))) for name, score in scores]

@@ -8,16 +8,13 @@ from pathlib import Path
 from calibration.report.formats import is_missing, number, show
 from calibration.report.headline import headline, in_short
 from calibration.report.markup import Markup, join, tag
-from calibration.report.sections import (
-    baselines_section,
-    data_section,
-    diagnostics_section,
-    intervals_section,
-    layers_section,
-    parameters_section,
-    provenance_section,
-    tests_section,
-)
+from calibration.report.sections.baselines import baselines_section
+from calibration.report.sections.computation import diagnostics_section, provenance_section
+from calibration.report.sections.data import data_section
+from calibration.report.sections.intervals import intervals_section
+from calibration.report.sections.layers import layers_section
+from calibration.report.sections.parameters import parameters_section
+from calibration.report.sections.predictive import tests_section
 from calibration.report.tables import truth
 from calibration.sim2real.assessment import Assessment
 

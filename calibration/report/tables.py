@@ -40,6 +40,7 @@ def table(
     caption: str,
     *,
     strong: Callable[[pd.Series], bool] | None = None,
+    kind: str | None = None,
 ) -> Markup:
     """The rows as a table that scrolls sideways where the page is narrow.
 
@@ -48,8 +49,11 @@ def table(
         columns: What to show of them; columns that the frame lacks or that hold nothing at all are left out.
         caption: What the table is, for all readers.
         strong: Rows to emphasise.
+        kind: Class of a table with columns of fixed width; it keeps columns that hold nothing.
     """
-    columns = [c for c in columns if c.name in rows and not all(is_missing(v) for v in rows[c.name])]
+    columns = [
+        c for c in columns if c.name in rows and (kind or not all(is_missing(v) for v in rows[c.name]))
+    ]
     head = tag("tr", *(tag("th", c.title, scope="col", class_="num" if c.numeric else None) for c in columns))
     body = []
     for _, row in rows.iterrows():
@@ -59,7 +63,7 @@ def table(
             for i, c in enumerate(columns)
         ]  # fmt: skip
         body.append(tag("tr", *cells, class_="strong" if strong is not None and strong(row) else None))
-    made = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
+    made = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body), class_=kind)
     return tag("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
@@ -90,6 +94,11 @@ def mark(value: object, words: tuple[str, str, str] = ("pass", "fail", "not judg
         None: ("open", "–", words[2]),
     }[known]
     return tag("span", tag("span", sign, aria_hidden="true"), " ", word, class_=f"mark {kind}")
+
+
+def note(value: object) -> str:
+    """A remark, where there is one; no remark is nothing to be missed."""
+    return "" if is_missing(value) else show(value)
 
 
 def inside(value: object) -> Markup:

@@ -1,0 +1,275 @@
+"""The layers of validation L0 to L4, each a table of checks, never averaged into one number."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import arviz_stats
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import twin
+from calibration.problem import Problem
+from calibration.sim2real.checks import conservation, pit_uniformity, positivity
+from calibration.sim2real.fold import FoldResult
+from calibration.sim2real.gap import Gap
+from twin.precision import float64
+from twin.solve import Tolerance
+
+MOST_R_HAT, LEAST_ESS, MOST_DIVERGENT = 1.01, 400.0, 1e-3
+SMALL_P = 0.01
+LOO_RELIABLE = 0.7
+TRAJECTORY_DRAWS = 100
+
+
+def layer_tables(
+    problem: Problem,
+    results: list[FoldResult],
+    scores: pd.DataFrame,
+    gap: Gap,
+    tests: pd.DataFrame,
+    parameters: pd.DataFrame,
+) -> dict[str, pd.DataFrame]:
+    """The checks of each layer, with result and judgement (None where a number has no threshold).
+
+    Args:
+        problem: The problem with all rows.
+        results: Results of the folds.
+        scores: Held-out rows with scores.
+        gap: The headline.
+        tests: Posterior predictive tests.
+        parameters: Parameters beside published values.
+    """
+    return {
+        "L0 verification": _verification(results, parameters),
+        "L1 statistical": _statistical(results[0], tests),
+        "L2 biological": _biological(problem, results[0], parameters),
+        "L3 uncertainty": _uncertainty(scores),
+        "L4 extrapolation": _extrapolation(scores, gap),
+    }
+
+
+def _table(rows: list[tuple[str, Any, bool | None, str]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["check", "result", "passed", "note"])
+
+
+def _verification(results: list[FoldResult], parameters: pd.DataFrame) -> pd.DataFrame:
+    first = results[0]
+    stats = xr.concat([r.draws["sample_stats"]["diverging"] for r in results], dim="fold")
+    divergent = float(stats.mean())
+    r_hat, ess = float(parameters["r_hat"].max()), float(parameters["ess_bulk"].min())
+    hits, starts = first.fit.hits, len(first.fit.objective)
+    return _table(
+        [
+            (
+                "solver tolerance",
+                (change := _tolerance_change(first)),
+                change < 0.05,
+                "change of the log-likelihood at the best fit when tolerances are a hundred times tighter",
+            ),
+            (
+                "gradient",
+                (error := _gradient_error(first)),
+                error < 1e-3,
+                "largest relative difference to central differences at the best fit",
+            ),
+            (
+                "multi-start",
+                f"{hits} of {starts}",
+                hits > 1,
+                "starts that reach the best objective; one alone may be luck",
+            ),
+            ("R-hat", r_hat, r_hat < MOST_R_HAT, f"worst of {len(parameters)} numbers, below {MOST_R_HAT}"),
+            ("bulk ESS", ess, ess > LEAST_ESS, f"least of {len(parameters)} numbers, above {LEAST_ESS:.0f}"),
+            ("divergent transitions", divergent, divergent <= MOST_DIVERGENT, "share, at most 0.1 %"),
+            (
+                "failed draws",
+                sum(r.failed_draws for r in results),
+                None,
+                "posterior draws that could not be integrated over all rows; left out of the predictions",
+            ),
+        ]
+    )
+
+
+def _tolerance_change(result: FoldResult) -> float:
+    train = result.train
+    tight = object.__new__(Problem)
+    tight.__dict__ = dict(train.__dict__)
+    tight.tolerance = Tolerance(train.tolerance.rtol / 100, train.tolerance.atol / 100, 4 * train.tolerance.max_steps)
+    tight._bind()
+    return abs(float(tight.log_likelihood(result.fit.best)) - float(train.log_likelihood(result.fit.best)))
+
+
+def _gradient_error(result: FoldResult) -> float:
+    """Reverse-mode gradient against central differences along every entry, relative to the largest entry."""
+    train, best = result.train, result.fit.best
+    steps = 1e-4 * np.maximum(np.abs(best), 1.0)
+    with float64():
+        points = np.concatenate([best + np.diag(steps), best - np.diag(steps)])
+        evaluate = jax.jit(train.log_likelihood_and_gradient_many)
+        values, _ = evaluate(jnp.asarray(points))
+        _, gradients = evaluate(jnp.asarray(np.repeat(best[None], len(points), axis=0)))
+    above, below = np.split(np.asarray(values), 2)
+    differences = (above - below) / (2 * steps)
+    # At an optimum gradients vanish: compare with the size of the changes that the differences are made of.
+    curvature = np.abs(above + below - 2 * float(train.log_likelihood(best))) / steps**2
+    scale = max(1.0, float(np.max(np.abs(differences))), float(np.sqrt(np.nanmax(curvature))))
+    return float(np.max(np.abs(differences - np.asarray(gradients)[0])) / scale)
+
+
+def _statistical(result: FoldResult, tests: pd.DataFrame) -> pd.DataFrame:
+    small = int((tests["p_value"] < 0.05).sum())
+    expected = 0.05 * len(tests)
+    rows: list[tuple[str, Any, bool | None, str]] = [
+        (
+            "predictive tests",
+            f"{small} of {len(tests)} below 0.05",
+            small <= max(2.0, 2 * expected),
+            "named statistics of the training data against replicates; they are cautious, so few are expected",
+        )
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ArviZ warns of high k-hat, which is the next row
+        loo = arviz_stats.loo(result.draws, var_name="reading", pointwise=True)
+        k = np.asarray(loo.pareto_k).ravel()
+        pit = arviz_stats.loo_pit(result.draws, var_names="reading", random_state=0)
+    values = np.clip(np.asarray(pit["reading"]).ravel(), 0.0, 1.0)
+    uniform = pit_uniformity(values)
+    unreliable = float(np.mean(k > LOO_RELIABLE))
+    rows += [
+        (
+            "LOO-PIT",
+            f"p = {uniform.p_value:.3g}",
+            uniform.p_value > SMALL_P,
+            "uniformity of leave-one-out PIT values of the training data (censored ones at their limit)",
+        ),
+        ("LOO ELPD", f"{loo.elpd:.1f} ± {loo.se:.1f}", None, "log density of training readings left out one by one, summed"),
+        (
+            "LOO reliability",
+            f"{unreliable:.0%} with k-hat above {LOO_RELIABLE}",
+            unreliable <= 0.1,
+            "readings for which importance sampling cannot replace a refit",
+        ),
+    ]
+    return _table(rows)
+
+
+def _biological(problem: Problem, result: FoldResult, parameters: pd.DataFrame) -> pd.DataFrame:
+    states, totals = _trajectories(problem, result)
+    dips = positivity(states)
+    rows: list[tuple[str, Any, bool | None, str]] = [
+        (
+            f"{row.state} stays positive",
+            float(row.lowest),
+            bool(row.passed),
+            "lowest value over posterior draws and time" if row.passed else f"{row.draws_negative:.0%} of draws dip",
+        )
+        for row in dips.itertuples()
+    ]
+    if totals:
+        rows += [
+            (f"{row.total} is conserved", float(row.drift), bool(row.passed), "largest relative drift over draws")
+            for row in conservation(totals).itertuples()
+        ]
+    compared = parameters[parameters["published"].notna()]
+    inside = int(compared["inside"].sum())
+    if len(compared):
+        outside = ", ".join(compared.loc[~compared["inside"].astype(bool), "name"])
+        rows.append(
+            (
+                "published values",
+                f"{inside} of {len(compared)} inside",
+                None,
+                "published estimates in the 90 % interval" + (f"; outside: {outside}" if outside else ""),
+            )
+        )
+    rows += _prior_conflict(problem, result)
+    return _table(rows)
+
+
+def _prior_conflict(problem: Problem, result: FoldResult) -> list[tuple[str, Any, bool | None, str]]:
+    """Parameters whose posterior sits in the tail of their prior: data and prior pull apart."""
+    theta = result.theta
+    prior = problem.prior.draw(np.random.default_rng(1), 4000)
+    medians = np.median(theta, axis=0)
+    below, above = (prior < medians).mean(axis=0), (prior > medians).mean(axis=0)
+    tail = 2 * np.minimum(below, above)
+    far = [name for name, p in zip(problem.names, tail, strict=True) if p < 0.02]
+    note = "posterior median beyond the central 98 % of the prior" + (f": {', '.join(far)}" if far else "")
+    return [("prior-data conflict", f"{len(far)} of {len(tail)}", not far, note)]
+
+
+def _trajectories(problem: Problem, result: FoldResult) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
+    """States that must be positive, and conserved totals between doses, along the first series."""
+    model, bindings = problem.model, problem.bindings
+    thin = result.theta[:: max(1, len(result.theta) // TRAJECTORY_DRAWS)][:TRAJECTORY_DRAWS]
+    with float64():
+        values = problem.predictor.values(jnp.asarray(thin))
+    parameters = dict(problem.fixed) | {
+        name: np.asarray(value[0]) for name, value in values.items() if name in model.parameter_names
+    }
+    name, _ = bindings.series[0]
+    experiment = problem.experiments[name]
+    end = float(bindings.times[:, 0].max())
+    positive = [s.name for s in model.states if s.positive]
+    formulas = {c.name: c.formula for c in model.conserved} if not (experiment.doses or experiment.resets) else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", twin.errors.TwinWarning)  # failed draws are counted in L0
+        ds = twin.simulate(
+            model,
+            np.linspace(experiment.t0, max(end, experiment.t0 + 1e-9), 60),
+            parameters,
+            experiment,
+            [*positive, *formulas.values()],
+        )
+    usable = np.isfinite(ds.to_array().to_numpy()).all(axis=(0, 2))
+    pick = {key: ds[key].to_numpy()[usable] for key in ds.data_vars}
+    return {s: pick[s] for s in positive}, {name: pick[formula] for name, formula in formulas.items()}
+
+
+def _uncertainty(scores: pd.DataFrame) -> pd.DataFrame:
+    n = len(scores)
+    c50, c90 = float(scores["coverage_50"].mean()), float(scores["coverage_90"].mean())
+    pit = pit_uniformity(scores["pit"].to_numpy())
+
+    def near(coverage: float, level: float) -> bool:
+        """Within three binomial standard errors, as if readings were independent."""
+        return abs(coverage - level) <= 3 * np.sqrt(level * (1 - level) / n)
+
+    return _table(
+        [
+            ("coverage of 50 % intervals", c50, near(c50, 0.5), f"held-out readings inside, of {n}"),
+            ("coverage of 90 % intervals", c90, near(c90, 0.9), f"held-out readings inside, of {n}"),
+            ("PIT", f"p = {pit.p_value:.3g}", pit.p_value > SMALL_P, "uniformity over held-out readings"),
+            ("CRPS", float(scores["crps"].mean()), None, "mean over held-out readings, lower is better"),
+            ("interval score", float(scores["interval_score"].mean()), None, "of the 90 % intervals, lower is better"),
+            ("ELPD", float(scores["elpd"].sum()), None, "log density of held-out readings, summed"),
+        ]
+    )
+
+
+def _extrapolation(scores: pd.DataFrame, gap: Gap) -> pd.DataFrame:
+    rows: list[tuple[str, Any, bool | None, str]] = []
+    best = f"crps {gap.baseline_name}"
+    groups = [(f"fold {label}", part) for label, part in scores.groupby("fold", sort=False)]
+    middle = float(scores["time"].median())
+    nearer, farther = scores[scores["time"] <= middle], scores[scores["time"] > middle]
+    if len(nearer) and len(farther):
+        groups += [(f"held out, time up to {middle:g}", nearer), (f"held out, time after {middle:g}", farther)]
+    for label, part in groups:
+        twin_crps, other = float(part["crps"].mean()), float(part[best].mean())
+        rows.append(
+            (
+                label,
+                f"{twin_crps:.3g} against {other:.3g}",
+                twin_crps < other,
+                f"CRPS of the twin against {gap.baseline_name}, {len(part)} readings",
+            )
+        )
+    return _table(rows)

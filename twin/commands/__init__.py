@@ -1,0 +1,1 @@
+"""Subcommands of the program ``twin``, and what they share."""

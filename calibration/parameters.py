@@ -18,6 +18,8 @@ from jaxtyping import Array, Float, Int
 from twin.errors import ProblemError
 from twin.study import Estimate, Prior, Scale
 
+SCALES = ("lin", "log", "log10")
+LEVELS = ("shared", "subject", "experiment")
 ETA_BOUND = 6.0
 LARGEST_BETWEEN = 5.0
 """The spread between subjects is bounded by this many scales of its half-normal prior."""
@@ -80,8 +82,8 @@ class ParameterVector:
         defaults: Nominal values by name where an estimate gives none.
 
     Raises:
-        ProblemError: bounds in the wrong order, a nominal value outside them, or a logarithm of a bound that is
-            not positive.
+        ProblemError: bounds in the wrong order, a nominal value outside them, a logarithm of a bound that is
+            not positive, a scale, level or spread that does not exist, or two entries of one name.
     """
 
     def __init__(
@@ -96,8 +98,15 @@ class ParameterVector:
         for estimate in estimates:
             if estimate.name in self.slots:
                 raise ProblemError(f"{estimate.name!r} is to be estimated twice", where="estimates")
+            _check_kind(estimate)
             self._add(estimate, series, defaults)
         self.names = tuple(entry.name for entry in self.entries)
+        if clash := [name for name in self.names if self.names.count(name) > 1]:
+            raise ProblemError(
+                f"two entries of the vector would be named {clash[0]!r}",
+                where="estimates",
+                fix="rename the estimate of that name",
+            )
         self.lower = np.array([entry.lower for entry in self.entries])
         self.upper = np.array([entry.upper for entry in self.entries])
         self.nominal = np.array([entry.nominal for entry in self.entries])
@@ -157,6 +166,42 @@ class ParameterVector:
         return np.stack(columns, axis=-1)
 
 
+def _check_kind(estimate: Estimate) -> None:
+    where = f"estimate {estimate.name!r}"
+    for what, given, known in (("scale", estimate.scale, SCALES), ("level (per)", estimate.per, LEVELS)):
+        if given not in known:
+            raise ProblemError(f"the {what} is {given!r}", where=where, expected=f"one of {', '.join(known)}")
+    if estimate.between is None:
+        return
+    if estimate.per == "shared":
+        raise ProblemError(
+            "there is a spread between subjects, but the parameter is shared",
+            where=where,
+            fix="give per='subject' or per='experiment', or leave out between",
+        )
+    if isinstance(estimate.between, Prior):
+        _check_spread(estimate.between, where)
+    elif not (np.isfinite(estimate.between) and estimate.between > 0):
+        raise ProblemError(
+            f"the spread between subjects is {estimate.between:g}",
+            where=where,
+            expected="a positive number, or a half-normal Prior",
+        )
+
+
+def _check_spread(prior: Prior, where: str) -> None:
+    if prior.family != "half_normal":
+        raise ProblemError(
+            f"the spread between subjects has a {prior.family} prior", where=where, expected="half_normal"
+        )
+    if not (prior.location >= 0 and prior.scale > 0):
+        raise ProblemError(
+            f"the prior of the spread has location {prior.location:g} and scale {prior.scale:g}",
+            where=where,
+            expected="a location of at least 0 and a positive scale",
+        )
+
+
 def _check(estimate: Estimate, defaults: Mapping[str, float]) -> tuple[float, float, float]:
     where = f"estimate {estimate.name!r}"
     if not (np.isfinite(estimate.lower) and np.isfinite(estimate.upper)):
@@ -193,12 +238,6 @@ def _check(estimate: Estimate, defaults: Mapping[str, float]) -> tuple[float, fl
 
 
 def _spread(name: str, prior: Prior) -> Entry:
-    if prior.family != "half_normal":
-        raise ProblemError(
-            f"the spread between subjects has a {prior.family} prior",
-            where=f"estimate {name!r}",
-            expected="half_normal",
-        )
     upper = prior.location + LARGEST_BETWEEN * prior.scale
     return Entry(
         f"{name}_between",

@@ -36,13 +36,16 @@ class Draws(NamedTuple):
 
 
 @in_float64
-def predict_draws(problem: Problem, thetas: Float[np.ndarray, "draw parameter"], seed: int = 0) -> Draws:
+def predict_draws(
+    problem: Problem, thetas: Float[np.ndarray, "draw parameter"], seed: int = 0, replicates: int = 1
+) -> Draws:
     """Predict every reading for many vectors, in chunks that fit in memory.
 
     Args:
         problem: Whose readings to predict (`Problem.with_rows` for a part of them).
         thetas: Vectors on the estimation scale.
         seed: Seed of the noise.
+        replicates: Readings drawn per vector and row; they follow one another in `Draws.reading`.
     """
     lane_bytes = problem.tolerance.max_steps * (len(problem.model.state_names) + 3) * 8
     size = max(1, min(len(thetas), MEMORY_FOR_NODES // (lane_bytes * len(problem.bindings.series))))
@@ -50,9 +53,11 @@ def predict_draws(problem: Problem, thetas: Float[np.ndarray, "draw parameter"],
     @jax.jit
     def chunk(thetas, key):
         prediction: Prediction = problem.predict_many(thetas)
+        keys = jax.random.split(key, replicates)
+        readings = jax.vmap(lambda k: problem.draw_readings(k, prediction), out_axes=1)(keys)
         return (
             prediction.value,
-            problem.draw_readings(key, prediction),
+            readings,
             problem.pointwise(prediction),
             prediction.ok,
         )
@@ -64,7 +69,8 @@ def predict_draws(problem: Problem, thetas: Float[np.ndarray, "draw parameter"],
         padded = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
         results = chunk(jnp.asarray(padded), jax.random.fold_in(key, index))
         parts.append([np.asarray(x)[: len(part)] for x in results])
-    return Draws(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+    value, reading, log_likelihood, ok = (np.concatenate(x) for x in zip(*parts, strict=True))
+    return Draws(value, reading.reshape(-1, reading.shape[-1]), log_likelihood, ok)
 
 
 def draws_to_tree(
@@ -90,12 +96,13 @@ def draws_to_tree(
         "posterior": _by_name(problem, theta),
         "observed_data": {"reading": problem.bindings.value},
     }
-    failed = 0
+    failed, failed_before = 0, 0
     if predictive:
         posterior = predict_draws(problem, flat, seed=seed + 1)
         failed = int(np.sum(~posterior.ok.all(axis=1)))
         prior = problem.prior.draw(np.random.default_rng([seed, 2]), chains * draws)
         before = predict_draws(problem, prior, seed=seed + 2)
+        failed_before = int(np.sum(~before.ok.all(axis=1)))
         groups |= {
             "posterior_predictive": {
                 "reading": _split(posterior.reading, chains),
@@ -123,6 +130,7 @@ def draws_to_tree(
         "model_fingerprint": problem.model.fingerprint,
         "data_sha256": problem.measurements.sha256,
         "failed_posterior_draws": failed,
+        "failed_prior_draws": failed_before,
         "cytotwin": version("cytotwin"),
         "jax": jax.__version__,
     }

@@ -87,6 +87,13 @@ class Predictor:
         self._which = np.zeros(len(bindings.lane), dtype=int)
         for index, name in enumerate(bindings.observables):
             self._which[bindings.rows_of[name]] = index
+        for name in parameters.slots:
+            if name in model.observable_names or name in model.state_names:
+                raise ProblemError(
+                    f"{name!r} is to be estimated, but it is computed by the model",
+                    where="estimates",
+                    expected="a parameter of the model, or a new name that a noise formula uses",
+                )
         used = set(bindings.system.parameters)
         for model_of_noise in noise.values():
             if isinstance(model_of_noise.scale, str):
@@ -163,6 +170,11 @@ class Predictor:
         d_values = jax.vmap(jax.jacfwd(lambda theta: self._flat(self.values(theta[None]))))(thetas)
         names = self.bindings.system.parameters
         mechanism = [name for name in values if name in names]
+        if not mechanism:  # only the noise is estimated
+            value, ok = self._solve(values, "forward")
+            d_value = jnp.zeros((*value.T.shape, thetas.shape[1]))
+            scale, d_scale = self._linearise_scales(value, values, d_value, d_values)
+            return Linearisation(Prediction(value.T, scale, ok.T), d_value, d_scale)
 
         def predict(values: Values):
             prediction, ok = self._solve(values, "forward")

@@ -1,4 +1,4 @@
-"""Prior densities on the estimation scale, truncated to bounds: scipy for their constants and draws, JAX for their gradients."""
+"""Prior densities on the estimation scale, truncated to bounds: scipy for constants and draws, JAX for gradients."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jax.scipy import stats as jstats
 from jaxtyping import Array, Float
 from scipy import stats
 
+from twin.errors import ProblemError, suggestion
 from twin.study import Prior
 
 STUDENT_DF = 4.0
@@ -23,6 +24,9 @@ class PriorDensity:
         priors: One prior per entry.
         lower: Lower bounds, estimation scale; may be -inf except for "uniform".
         upper: Upper bounds, estimation scale.
+
+    Raises:
+        ProblemError: an unknown family, a scale that is not positive, or no probability between the bounds.
     """
 
     def __init__(
@@ -31,12 +35,14 @@ class PriorDensity:
         lower: Float[np.ndarray, " parameter"],
         upper: Float[np.ndarray, " parameter"],
     ) -> None:
+        for prior, low, high in zip(priors, lower, upper, strict=True):
+            _check(prior, low, high)
         self.lower, self.upper = lower, upper
         self.family = np.array([_FAMILIES.index(prior.family) for prior in priors], dtype=int)
         self.location = np.array([prior.location for prior in priors])
         self.scale = np.array([prior.scale for prior in priors])
         self._frozen = [_distribution(prior, lo, hi) for prior, lo, hi in zip(priors, lower, upper, strict=True)]
-        self._mass = np.array([d.cdf(hi) - d.cdf(lo) for d, lo, hi in zip(self._frozen, lower, upper, strict=True)])
+        self._mass = np.array([_mass(d, lo, hi) for d, lo, hi in zip(self._frozen, lower, upper, strict=True)])
         self._width = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
 
     def log_density(self, theta: Float[Array, "*draw parameter"]) -> Float[Array, "*draw"]:
@@ -47,7 +53,7 @@ class PriorDensity:
             jstats.norm.logpdf(standard) - jnp.log(self.scale),
             jstats.laplace.logpdf(standard) - jnp.log(self.scale),
             jstats.t.logpdf(standard, STUDENT_DF) - jnp.log(self.scale),
-            jstats.norm.logpdf(standard) + jnp.log(2.0) - jnp.log(self.scale),
+            jnp.where(standard >= 0, jstats.norm.logpdf(standard) + jnp.log(2.0) - jnp.log(self.scale), -jnp.inf),
         ]
         each = jnp.select([self.family == index for index in range(len(options))], options)
         each = each - jnp.log(jnp.where(self.family == 0, 1.0, self._mass))
@@ -63,14 +69,51 @@ class PriorDensity:
         """Map the unit cube to the prior, for draws and for space-filling starts."""
         columns = []
         for index, (d, lo, hi) in enumerate(zip(self._frozen, self.lower, self.upper, strict=True)):
-            below = d.cdf(lo)
-            value = d.ppf(below + u[..., index] * (d.cdf(hi) - below))
+            share = u[..., index]
+            if _in_upper_tail(d, lo):  # where probabilities from below all round to 1
+                value = d.isf(d.sf(lo) + share * (d.sf(hi) - d.sf(lo)))
+            else:
+                value = d.ppf(d.cdf(lo) + share * (d.cdf(hi) - d.cdf(lo)))
             columns.append(np.clip(value, lo, hi))
         return np.stack(columns, axis=-1)
 
     def draw(self, rng: np.random.Generator, count: int) -> Float[np.ndarray, "draw parameter"]:
         """Draws from the prior."""
         return self.quantile(rng.uniform(size=(count, len(self.lower))))
+
+
+def _check(prior: Prior, lower: float, upper: float) -> None:
+    where = f"prior {prior.family!r}"
+    if prior.family not in _FAMILIES:
+        raise ProblemError(
+            f"there is no prior family {prior.family!r}", where="priors", fix=suggestion(prior.family, _FAMILIES)
+        )
+    if prior.family == "uniform":
+        return
+    if not (np.isfinite(prior.location) and np.isfinite(prior.scale) and prior.scale > 0):
+        raise ProblemError(
+            f"the location is {prior.location:g} and the scale {prior.scale:g}",
+            where=where,
+            expected="finite numbers, and a positive scale",
+        )
+    if not _mass(_distribution(prior, lower, upper), lower, upper) > 0:
+        raise ProblemError(
+            f"the prior at {prior.location:g} with scale {prior.scale:g} has no probability between the bounds "
+            f"{lower:g} and {upper:g}",
+            where=where,
+            expected="location, scale and bounds on one scale (the estimation scale: log10 unless said otherwise)",
+        )
+
+
+def _in_upper_tail(distribution, lower: float) -> bool:
+    return distribution.cdf(lower) > 0.5
+
+
+def _mass(distribution, lower: float, upper: float) -> float:
+    """Probability between the bounds, exact also where both lie far out in the upper tail."""
+    if _in_upper_tail(distribution, lower):
+        return distribution.sf(lower) - distribution.sf(upper)
+    return distribution.cdf(upper) - distribution.cdf(lower)
 
 
 def _distribution(prior: Prior, lower: float, upper: float):

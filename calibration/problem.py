@@ -80,9 +80,10 @@ class Problem:
     ) -> None:
         self.model, self.name, self.study = model, name or model.name, study
         self.measurements = _as_measurements(measurements, model)
-        self.estimates = tuple(estimates)
+        self.estimates = _as_estimates(estimates)
         self.fixed = dict(fixed or {})
         self.score_scale = dict(score_scale or {})
+        _check_tolerance(rtol, atol, max_steps)
         self.tolerance, self.method = Tolerance(rtol, atol, max_steps), method_named(solver)
         self.noise = _noise_by_observable(noise, self.measurements.observables)
         self.experiments = _experiments(experiments or {}, self.measurements, model)
@@ -213,11 +214,13 @@ class Problem:
     def _call(self, function, theta):
         with float64():
             theta = jnp.asarray(theta, dtype=jnp.float64)
-            if theta.shape[-1:] != (len(self.names),):
+            if theta.shape != (len(self.names),):
+                more = ", ..." if len(self.names) > 6 else ""
                 raise ProblemError(
                     f"theta has shape {theta.shape}",
                     where=self.name,
-                    expected=f"({len(self.names)},), the entries {', '.join(self.names[:6])}...",
+                    expected=f"({len(self.names)},), the entries {', '.join(self.names[:6])}{more}",
+                    fix="use jax.vmap for many vectors" if theta.ndim > 1 else None,
                 )
             return function(theta)
 
@@ -319,15 +322,25 @@ _DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate
 
 def _as_measurements(given: Measurements | pd.DataFrame | str | PathLike[str], model: Model) -> Measurements:
     if isinstance(given, Measurements):
-        return given
+        return given.for_model(model)
     if isinstance(given, pd.DataFrame):
         return Measurements.from_table(given, model)
     return read_measurements(given, model)
 
 
+def _as_estimates(given: Sequence[Estimate]) -> tuple[Estimate, ...]:
+    if isinstance(given, Estimate) or not all(isinstance(estimate, Estimate) for estimate in given):
+        raise ProblemError(f"the estimates are {given!r}", where="estimates", expected="a sequence of Estimate")
+    return tuple(given)
+
+
 def _noise_by_observable(noise: Noise | Mapping[str, Noise], observables: Sequence[str]) -> dict[str, Noise]:
     if isinstance(noise, Noise):
-        return dict.fromkeys(observables, noise)
+        noise = dict.fromkeys(observables, noise)
+    if not isinstance(noise, Mapping) or not all(isinstance(each, Noise) for each in noise.values()):
+        raise ProblemError(
+            f"the noise is {noise!r}", where="noise", expected="a Noise, or a Noise for each measured observable"
+        )
     for name in observables:
         if name not in noise:
             raise ProblemError(
@@ -341,6 +354,10 @@ def _noise_by_observable(noise: Noise | Mapping[str, Noise], observables: Sequen
                 f"the noise family of {name!r} is {model.family!r}",
                 where="noise",
                 fix=suggestion(model.family, NOISE_MODELS),
+            )
+        if not model.df > 0:
+            raise ProblemError(
+                f"the degrees of freedom of {name!r} are {model.df:g}", where="noise", expected="a positive number"
             )
     return {name: noise[name] for name in observables}
 
@@ -366,6 +383,12 @@ def _check_fixed(fixed: Mapping[str, float], model: Model) -> None:
             )
         if not np.isfinite(value):
             raise ProblemError(f"{name!r} is {value}", where="fixed", expected="a finite number")
+
+
+def _check_tolerance(rtol: float, atol: float, max_steps: int) -> None:
+    for name, value in (("rtol", rtol), ("atol", atol), ("max_steps", max_steps)):
+        if not (np.isfinite(value) and value > 0):
+            raise ProblemError(f"{name} is {value}", where="problem", expected="a positive number")
 
 
 def _check_readings(table: pd.DataFrame, noise_models: Mapping[str, NoiseModel]) -> None:

@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Tables hold characters that an old code page lacks; a question mark is better than a crash.
             _forgiving(sys.stdout)
             _forgiving(sys.stderr)
-        args = parser.parse_args(arguments)
+        args, unknown = parser.parse_known_args(arguments)
+        if unknown and not getattr(args, "lenient", False):
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         if args.command is None:
             parser.print_help()
             return OK
@@ -58,6 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:
+        if debug or error.filename is None:
+            raise
+        print(f"twin: {error.filename}: {error.strerror}", file=sys.stderr)
+        return FAULT
 
 
 def _run(command: Command, args: argparse.Namespace) -> int:
@@ -81,7 +88,7 @@ def _run(command: Command, args: argparse.Namespace) -> int:
 def _parser(commands: Commands) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="twin",
-        description="Digital twins of cellular and immune dynamics: simulate, calibrate, and measure the gap to reality.",
+        description="Digital twins of cellular and immune dynamics: simulate, calibrate, measure the gap to reality.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -96,15 +103,19 @@ def _parser(commands: Commands) -> argparse.ArgumentParser:
             help=command.summary,
             description=command.description or command.summary + ".",
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            # An abbreviation that works today would be ambiguous after the next option.
+            allow_abbrev=False,
         )
         command.configure(own)
         # SUPPRESS keeps the value given before the command's name.
         own.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=debug_help)
         own.set_defaults(command=command)
     for name, reason in commands.broken.items():
-        own = listed.add_parser(name, help=f"(broken: {reason})", add_help=False)
-        own.add_argument("rest", nargs=argparse.REMAINDER)
-        own.set_defaults(command=_broken(name, reason))
+        said = reason.replace("%", "%%")  # argparse formats help texts
+        own = listed.add_parser(name, help=f"(broken: {said})", add_help=False)
+        # Whatever its arguments are, the message is that it is broken.
+        own.add_argument("rest", nargs="*")
+        own.set_defaults(command=_broken(name, reason), lenient=True)
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ import xarray as xr
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from twin.compile.system import System, compile_model
-from twin.errors import ExperimentError, SimulationError, TwinWarning, suggestion
+from twin.errors import ExperimentError, ModelError, SimulationError, TwinWarning, suggestion
 from twin.experiment.actions import Actions, collect_actions
 from twin.experiment.experiment import Experiment
 from twin.experiment.schedule import make_schedule
@@ -70,20 +71,25 @@ def simulate(
         >>> ds.A.dims
         ('draw', 'time')
     """
-    system = compile_model(model)
+    if not isinstance(model, Model):
+        raise ModelError(f"the model is a {type(model).__name__}", where="simulate", expected="a twin.Model")
     times = _check_times(ts)
-    experiment = experiment or Experiment(t0=min(0.0, float(times[0])))
+    experiment = Experiment(t0=min(0.0, float(times[0]))) if experiment is None else experiment
+    if not isinstance(experiment, Experiment):
+        found = f"the experiment is a {type(experiment).__name__}"
+        raise ExperimentError(found, where="simulate", expected="a twin.Experiment")
     if times[0] < experiment.t0:
         raise ExperimentError(
             f"the first sample time is {times[0]:g}, before the start at {experiment.t0:g}",
             where="ts",
             fix="drop the early times or set t0 of the experiment",
         )
-    names = list(variables) if variables is not None else [*model.state_names, *model.observable_names]
+    names = _variable_names(model, variables)
+    system = compile_model(model)
     expressions = tuple(_expression(model, name) for name in names)
-    values, draws = parameter_matrix(model, parameters or {})
+    values, draws = parameter_matrix(model, {} if parameters is None else parameters)
     actions = collect_actions(system, [experiment], [float(times[-1])])
-    tolerance = Tolerance(_positive(rtol, "rtol"), _positive(atol, "atol"), max_steps)
+    tolerance = Tolerance(_positive(rtol, "rtol"), _positive(atol, "atol"), _count(max_steps, "max_steps"))
     outputs, status = _in_chunks(
         system, method_named(solver), tolerance, expressions, actions, values[:, None, :], times
     )
@@ -121,6 +127,9 @@ def parameter_matrix(
     Raises:
         ExperimentError: an unknown name, values that are not finite numbers, or unequal lengths.
     """
+    if not isinstance(parameters, Mapping):
+        found = f"the parameters are a {type(parameters).__name__}"
+        raise ExperimentError(found, where="parameters", expected="a mapping of names to values")
     given: dict[str, np.ndarray] = {}
     for name, value in parameters.items():
         if name not in model.parameter_names:
@@ -176,7 +185,10 @@ def _in_chunks(system, method, tolerance, expressions, actions, p, times):
 
 
 def _check_times(ts: ArrayLike) -> Float[np.ndarray, " time"]:
-    times = np.atleast_1d(np.asarray(ts, dtype=np.float64))
+    try:
+        times = np.atleast_1d(np.asarray(ts, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise ExperimentError(f"the sample times are {ts!r:.80}", where="ts", expected="numbers") from error
     if times.ndim != 1 or times.size == 0:
         raise ExperimentError(
             f"the sample times have shape {times.shape}",
@@ -197,9 +209,37 @@ def _check_times(ts: ArrayLike) -> Float[np.ndarray, " time"]:
 
 
 def _positive(value: float, name: str) -> float:
-    if not (np.isfinite(value) and value > 0):
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (number and np.isfinite(value) and value > 0):
         raise ExperimentError(f"{name} is {value!r}", where="solver", expected="a positive number")
     return float(value)
+
+
+def _count(value: int, name: str) -> int:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+        raise ExperimentError(f"{name} is {value!r}", where="solver", expected="a whole number of at least 1")
+    return int(value)
+
+
+def _variable_names(model: Model, variables: Sequence[str] | None) -> list[str]:
+    if variables is None:
+        return [*model.state_names, *model.observable_names]
+    if isinstance(variables, str):
+        raise ExperimentError(
+            f"the variables are the text {variables!r}",
+            where="variables",
+            expected="a sequence of names or expressions",
+            fix=f"write [{variables!r}]",
+        )
+    names = list(variables)
+    for name in names:
+        if not isinstance(name, str) or name in ("time", "draw"):
+            raise ExperimentError(
+                f"{name!r} is asked for",
+                where="variables",
+                expected="names or expressions as text, other than the coordinates time and draw",
+            )
+    return names
 
 
 def _expression(model: Model, name: str) -> sp.Expr:
@@ -218,7 +258,7 @@ def _report_failures(status: np.ndarray, many: bool) -> None:
             f"the integration failed: {reasons}" if not many else f"all {failed} draws failed: {reasons}",
             fix="check the parameters; loosen rtol and atol, or raise max_steps",
         )
-    warnings.warn(f"{failed} of {status.size} draws failed ({reasons}); they are NaN", TwinWarning, stacklevel=3)
+    warnings.warn(f"{failed} of {status.size} draws failed ({reasons}); they are NaN", TwinWarning, stacklevel=4)
 
 
 def _dataset(model, names, times, outputs, status, draws, solver, tolerance) -> xr.Dataset:

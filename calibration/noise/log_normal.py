@@ -30,7 +30,9 @@ class LogNormal(AbstractNoiseModel):
         return jnp.exp(self.centre(prediction) + scale * jax.random.normal(key, prediction.shape))
 
     def information(self, prediction: Readings, scale: Readings) -> tuple[Readings, Readings]:
-        return 1 / (jnp.maximum(prediction, SMALLEST_PREDICTION) * scale) ** 2, 2 / scale**2
+        # Predictions that are cut off do not change the density: no information (1e200 would freeze a fit).
+        usable = prediction > SMALLEST_PREDICTION
+        return jnp.where(usable, 1 / (jnp.where(usable, prediction, 1.0) * scale) ** 2, 0.0), 2 / scale**2
 
     def centre(self, prediction: Readings) -> Readings:
         return jnp.log(jnp.maximum(prediction, SMALLEST_PREDICTION))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import betainc
@@ -9,6 +11,26 @@ from jax.scipy.stats import t as student
 from jaxtyping import Array
 
 from calibration.noise.base import AbstractNoiseModel, Readings
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _log_cdf(df: float, t: Readings) -> Readings:
+    """Logarithm of the distribution function.
+
+    P(T < t) = 1/2 I_x(df/2, 1/2) with x = df / (df + t^2) for t < 0, and 1 minus that for t > 0
+    (Abramowitz & Stegun 26.7.1, 26.5.27).
+    """
+    tail = 0.5 * betainc(df / 2, 0.5, df / (df + t**2))
+    below = t < 0
+    return jnp.where(below, jnp.log(jnp.where(below, tail, 0.5)), jnp.log1p(-jnp.where(below, 0.0, tail)))
+
+
+@_log_cdf.defjvp
+def _(df: float, primals: tuple[Readings], tangents: tuple[Readings]) -> tuple[Readings, Readings]:
+    # Density over probability. Differentiating I_x instead divides zero by zero at t = 0, where x = 1.
+    (t,), (direction,) = primals, tangents
+    value = _log_cdf(df, t)
+    return value, jnp.exp(student.logpdf(t, df) - value) * direction
 
 
 class StudentT(AbstractNoiseModel):
@@ -20,12 +42,7 @@ class StudentT(AbstractNoiseModel):
         return student.logpdf(reading, self.df, prediction, scale)
 
     def log_below(self, limit: Readings, prediction: Readings, scale: Readings) -> Readings:
-        # P(T < t) = 1/2 I_x(df/2, 1/2) with x = df / (df + t^2) for t < 0, and 1 minus that for t > 0
-        # (Abramowitz & Stegun 26.7.1, 26.5.27).
-        standard = (limit - prediction) / scale
-        tail = 0.5 * betainc(self.df / 2, 0.5, self.df / (self.df + standard**2))
-        below = standard < 0
-        return jnp.where(below, jnp.log(jnp.where(below, tail, 0.5)), jnp.log1p(-jnp.where(below, 0.0, tail)))
+        return _log_cdf(self.df, (limit - prediction) / scale)
 
     def draw(self, key: Array, prediction: Readings, scale: Readings) -> Readings:
         return prediction + scale * jax.random.t(key, self.df, prediction.shape)

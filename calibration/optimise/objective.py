@@ -109,6 +109,8 @@ class Objective:
 
             def density(f: Array, s: Array, model=model, reading=reading, censored=censored) -> Array:
                 exact = model.log_density(reading, f, s)
+                if not censored.any():
+                    return exact
                 return jnp.where(censored, model.log_below(reading, f, s), exact)
 
             def by_prediction(f: Array, s: Array, density=density) -> Array:

@@ -31,7 +31,7 @@ def headline(assessment: Assessment) -> Markup:
         tag("p", verdict.remark, class_="remark") if verdict.remark else None,
         tag(
             "p",
-            f"Held out: {held}. {gap.readings} readings were held out and never seen in calibration.",
+            f"Held out: {held}. {gap.readings} readings, none of them seen by the twin that predicted it.",
             class_="small",
         ),
     )
@@ -94,7 +94,8 @@ def gauge(gap: Gap) -> Markup:
         shape = tag("path", d=path) if beyond else tag("path", d="M-1.5 -7 h3 v14 h-3 z")
         parts.append(tag("svg", shape, x=at(end), y=top + 13, class_="end", overflow="visible"))
     shape = tag("path", d="M0 -11 l9 11 l-9 11 l-9 -11 z")
-    parts.append(tag("svg", shape, x=at(gap.value), y=top + 13, class_="diamond", overflow="visible"))
+    where = "96%" if gap.value > high else "4%" if gap.value < low else at(gap.value)
+    parts.append(tag("svg", shape, x=where, y=top + 13, class_="diamond", overflow="visible"))
     outside = " →" if gap.value > high else ""
     before = "← " if gap.value < low else ""
     anchor = "end" if outside else "start" if before else "middle"
@@ -103,8 +104,8 @@ def gauge(gap: Gap) -> Markup:
             class_="value", text_anchor=anchor)
     )  # fmt: skip
     said = (
-        f"Gauge: the gap is {two_places(gap.value)}, {_interval(gap)}; 0 is measurement noise, "
-        "1 the best curve through the points."
+        f"Gauge: the gap is {two_places(gap.value)}, {_interval(gap)}; 0 is measurement noise, 1 the best curve "
+        "through the points."
     )
     return tag("svg", *parts, class_="gauge", role="img", width="100%", height=top + 88, aria_label=said)
 
@@ -128,9 +129,8 @@ def _made_of(gap: Gap) -> Markup:
     difference = join(number(gap.difference), tag("span", f" ({ends[0]} to {ends[1]})", class_="small"))
     items.append(tag("div", tag("dt", "Twin minus best curve"), tag("dd", difference)))
     how = (
-        "Mean CRPS on the held-out readings; lower is better. "
-        "The gap is (twin − noise floor) / (best curve − noise floor): 0 is as good as the measurement noise "
-        "allows, 1 no better than the best curve through the same points, above 1 worse. "
-        f"The interval resamples {gap.clusters} {gap.resampled}."
+        "Mean CRPS on the held-out readings; lower is better. The gap is (twin − noise floor) / (best curve − "
+        "noise floor): 0 is as good as the measurement noise allows, 1 no better than the best curve through the "
+        f"same points, above 1 worse. The interval resamples {gap.clusters} {gap.resampled}."
     )
     return join(tag("dl", *items, class_="scores"), tag("p", how, class_="small"))

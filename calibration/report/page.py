@@ -1,7 +1,8 @@
-"""Write an assessment as one HTML page: no scripts, nothing loaded from elsewhere, readable offline and in print."""
+"""Write an assessment as one HTML page: no scripts, nothing loaded from elsewhere, readable offline."""
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from calibration.report.sections.intervals import intervals_section
 from calibration.report.sections.layers import layers_section
 from calibration.report.sections.parameters import parameters_section
 from calibration.report.sections.predictive import tests_section
-from calibration.report.tables import truth
+from calibration.report.tables import numbers, truth
 from calibration.sim2real.assessment import Assessment
 
 _CONTENTS = {
@@ -85,28 +86,24 @@ def page(assessment: Assessment) -> str:
 def cautions(assessment: Assessment) -> list[str]:
     """What should make a reader doubt everything else on the page."""
     found = []
-    if (worst := _worst(assessment, "r_hat", max)) is not None and worst > MOST_R_HAT:
+    known = assessment.diagnostics
+    r_hat = [*numbers(assessment.parameters, "r_hat"), known.get("worst_r_hat")]
+    ess = [*numbers(assessment.parameters, "ess_bulk"), known.get("least_ess_bulk")]
+    worst = max((float(value) for value in r_hat if not is_missing(value)), default=1.0)
+    least = min((float(value) for value in ess if not is_missing(value)), default=math.inf)
+    if worst > MOST_R_HAT:
         found.append(f"The chains do not agree: R-hat reaches {number(worst, 4)} (should be below {MOST_R_HAT}).")
-    if (least := _worst(assessment, "ess_bulk", min)) is not None and least < LEAST_ESS:
+    if least < LEAST_ESS:
         found.append(f"Few independent draws: bulk ESS goes down to {number(least)} (should be above {LEAST_ESS:.0f}).")
-    divergences, draws = (assessment.diagnostics.get(name) for name in ("divergences", "draws"))
-    if isinstance(divergences, int | float) and isinstance(draws, int | float) and draws > 0:
-        if divergences / draws > MOST_DIVERGENT:
-            found.append(f"{number(divergences)} of {number(draws)} draws diverged (should be 0.1 % at most).")
+    divergences, draws = (known.get(name) for name in ("divergences", "draws"))
+    if isinstance(divergences, int | float) and isinstance(draws, int | float) and divergences > MOST_DIVERGENT * draws:
+        found.append(f"{number(divergences)} of {number(draws)} draws diverged (should be 0.1 % at most).")
     for key, checks in assessment.layers.items():
         if str(key).startswith("L0") and "passed" in checks:
             failed = [show(c) for c, p in zip(checks["check"], checks["passed"], strict=True) if truth(p) is False]
             if failed:
                 found.append(f"Verification failed: {', '.join(failed)}.")
     return found
-
-
-def _worst(assessment: Assessment, column: str, worst: type[max] | type[min]) -> float | None:  # type: ignore[valid-type]
-    """The worst of a diagnostic over parameters; None where there is none."""
-    if column not in assessment.parameters:
-        return None
-    values = [float(value) for value in assessment.parameters[column] if not is_missing(value)]
-    return worst(values) if values else None
 
 
 def _notices(assessment: Assessment) -> Markup | None:
@@ -128,7 +125,7 @@ def _header(assessment: Assessment) -> Markup:
     }
     date = assessment.provenance.get("date")
     if not is_missing(date):
-        facts["Date"] = show(date)
+        facts["Date"] = show(date).replace("T", " ").replace("+00:00", " UTC")
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items() if value]
     kicker = tag("p", "How far is the twin from reality?", class_="kicker")
     return tag("header", kicker, tag("h1", assessment.title), tag("dl", *items))

@@ -29,7 +29,7 @@ def draw_panels(panels: Sequence[Panel], assessment: Assessment) -> list[Markup]
 
 
 def held_out_spans(
-    times: Float[np.ndarray, "reading"], held: Bool[np.ndarray, "reading"], start: float, end: float
+    times: Float[np.ndarray, " reading"], held: Bool[np.ndarray, " reading"], start: float, end: float
 ) -> list[tuple[float, float]]:
     """Stretches of time in which readings were held out, from midpoint to midpoint; edges reach the ends."""
     distinct = np.unique(times)
@@ -67,7 +67,7 @@ def _draw(
         if is_logarithmic(panel.observable, assessment):
             canvas.log_axis(axes, "y")
         else:
-            axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+            axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
         for left, right in held_out_spans(moments, held, start, end):
             axes.axvspan(left, right, facecolor=canvas.HELD, edgecolor="none", zorder=0)
@@ -112,12 +112,12 @@ def _draw_bands(axes: Axes, bands: pd.DataFrame) -> None:
             linewidth=0,
             zorder=order,
         )
-    median = bands["m50" if "m50" in bands and bands["m50"].notna().any() else "q50"]
+    median = bands["m50" if "m50" in bands and bands["m50"].notna().to_numpy().any() else "q50"]
     axes.plot(time, median.to_numpy(dtype=float), color=canvas.TWIN, linewidth=1.8, zorder=2)
 
 
-def _draw_readings(axes: Axes, readings: pd.DataFrame, held: Bool[np.ndarray, "reading"]) -> None:
-    """Filled marks were seen in calibration, hollow ones held out; triangles lie below the detection limit."""
+def _draw_readings(axes: Axes, readings: pd.DataFrame, held: Bool[np.ndarray, " reading"]) -> None:
+    """Filled marks were seen in calibration, hollow ones held out; triangles lie below the limit."""
     censored = (readings["censoring"] == "left").to_numpy()
     for below, marker, size in ((False, "o", 5.5), (True, "v", 6.5)):
         for hollow in (False, True):
@@ -152,33 +152,30 @@ def _y_limits(panels: Sequence[Panel], observable: str, assessment: Assessment) 
         return (1.0, 10.0) if logarithmic else (0.0, 1.0)
     low, high = float(read.min()), float(read.max())
     reach = 0.6 * (high - low) or 1.0
-    if limit is not None and np.isfinite(limit):  # nothing is read below it, so the bands need little room there
-        reach_below = 0.2 * reach
-    else:
-        reach_below = reach
+    # Nothing is read below a detection limit, so the bands need little room there.
+    reach_below = 0.2 * reach if limit is not None and np.isfinite(limit) else reach
     low, high = max(float(band.min()), low - reach_below), min(float(band.max()), high + reach)
     pad = 0.06 * (high - low) or 0.5
     low, high = low - pad, high + 2.0 * pad  # room for the words "held out" at the top
     return (10.0**low, 10.0**high) if logarithmic else (low, high)
 
 
-def _on_axis(values: Float[np.ndarray, "n"], logarithmic: bool) -> Float[np.ndarray, "n"]:
+def _on_axis(values: Float[np.ndarray, " n"], logarithmic: bool) -> Float[np.ndarray, " n"]:
     """The finite values as positions on the axis."""
     values = values[np.isfinite(values)]
     return np.log10(values[values > 0.0]) if logarithmic else values
 
 
-def _describe(panel: Panel, held: Bool[np.ndarray, "reading"]) -> str:
+def _describe(panel: Panel, held: Bool[np.ndarray, " reading"]) -> str:
     """The panel in words, for those who cannot see it."""
-    below = int((panel.readings["censoring"] == "left").sum())
-    last = panel.readings["value"].astype(float)
-    extent = f"from {number(last.min())} to {number(last.max())}" if len(last) else "none"
-    return (
-        f"{panel.title}, {panel.observable}: {len(held)} readings {extent}, {int(held.sum())} of them held out"
-        f"{f', {below} below the detection limit' if below else ''}"
-        f"{', with the 50 and 90 % predictive bands' if not panel.bands.empty else '; no prediction'}. "
-        f"{panel.remark}"
-    ).strip()
+    below = int(np.sum(panel.readings["censoring"] == "left"))
+    values = panel.readings["value"].astype(float)
+    said = f"{panel.title}, {panel.observable}: {len(held)} readings from {number(values.min())} to "
+    said += f"{number(values.max())}, {int(held.sum())} of them held out"
+    if below:
+        said += f", {below} below the detection limit"
+    said += "; no prediction." if panel.bands.empty else ", with the 50 and 90 % predictive bands."
+    return f"{said} {panel.remark}".strip()
 
 
 def _label(name: str, unit: object, by: str = "\n") -> str:

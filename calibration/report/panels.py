@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from calibration.report import canvas
-from calibration.report.formats import natural, number, percent, shorten, with_unit
-from calibration.report.markup import Markup
+from calibration.report.formats import forecaster, natural, number
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.splits import Split
 
@@ -49,14 +44,16 @@ def choose_panels(assessment: Assessment, most: int = MOST_PANELS) -> tuple[list
     """The panels to draw, and how many there are in all.
 
     Each series is shown in the fold that held it out. If there are too many, the observables take turns and
-    each gives its series in natural order, those with held-out readings first: nothing is chosen by how well it fits.
+    each gives its series in natural order, those with held-out readings first: nothing is chosen by how well
+    it fits.
     """
     readings = _with_text_keys(assessment.readings)
     bands, scores = _with_text_keys(assessment.bands), _with_text_keys(assessment.scores)
     found = []
-    for keys, group in readings.groupby(list(KEYS), sort=False):
+    for _, group in readings.groupby(list(KEYS), sort=False):
+        keys = tuple(str(group[key].iloc[0]) for key in KEYS)
         held = group.loc[~group["train"].astype(bool), "fold"]
-        found.append((tuple(keys), held.iloc[0] if len(held) else group["fold"].iloc[0], not len(held)))
+        found.append((keys, held.iloc[0] if len(held) else group["fold"].iloc[0], not len(held)))
     found.sort(key=lambda item: (item[2], [natural(part) for part in item[0]]))
     turn: dict[str, int] = {}
     ranked = []
@@ -65,7 +62,7 @@ def choose_panels(assessment: Assessment, most: int = MOST_PANELS) -> tuple[list
         ranked.append((turn[keys[2]], keys, fold))
     ranked.sort(key=lambda item: item[0])
     shown = sorted(ranked[:most], key=lambda item: (natural(item[1][2]), item[0]))
-    varying = [key for key in KEYS if readings[key].nunique() > 1]
+    varying = [key for key in KEYS if len(set(readings[key])) > 1]
     panels = []
     for _, keys, fold in shown:
         mine = _of(readings, keys)
@@ -107,7 +104,7 @@ def _remark(scores: pd.DataFrame, baseline: str) -> str:
         return ""
     said = f"{len(scores)} held out · CRPS {number(scores['crps'].astype(float).mean(), 2)}"
     other = f"crps {baseline}"
-    if other in scores and scores[other].notna().all():
+    if other in scores and scores[other].notna().to_numpy().all():
         said += f", {forecaster(baseline)} {number(scores[other].astype(float).mean(), 2)}"
     return said
 

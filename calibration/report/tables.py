@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from calibration.report.formats import flatten, humanise, is_missing, number, show
 from calibration.report.markup import Markup, join, tag
@@ -49,11 +51,9 @@ def table(
         columns: What to show of them; columns that the frame lacks or that hold nothing at all are left out.
         caption: What the table is, for all readers.
         strong: Rows to emphasise.
-        kind: Class of a table with columns of fixed width; it keeps columns that hold nothing.
+        kind: Class of a table of known make-up; it keeps columns that hold nothing.
     """
-    columns = [
-        c for c in columns if c.name in rows and (kind or not all(is_missing(v) for v in rows[c.name]))
-    ]
+    columns = [c for c in columns if c.name in rows and (kind or not all(is_missing(v) for v in rows[c.name]))]
     head = tag("tr", *(tag("th", c.title, scope="col", class_="num" if c.numeric else None) for c in columns))
     body = []
     for _, row in rows.iterrows():
@@ -73,7 +73,7 @@ def entries(values: Mapping[str, object], caption: str, title: str = "") -> Mark
         [(humanise(key) if not title else key, show(value)) for key, value in flatten(values)],
         columns=["key", "value"],
     )
-    return table(rows, [Column("key", title or "what"), Column("value", "value")], caption)
+    return table(rows, [Column("key", title or "what"), Column("value", "value")], caption, kind="entries")
 
 
 def truth(value: object) -> bool | None:
@@ -83,6 +83,14 @@ def truth(value: object) -> bool | None:
     if isinstance(value, bool | np.bool_ | int | float):
         return bool(value)
     return {"true": True, "false": False}.get(str(value).lower())
+
+
+def numbers(rows: pd.DataFrame, name: str) -> Float[np.ndarray, " row"]:
+    """A column as an array of numbers without the missing ones; empty where there is no such column."""
+    if name not in rows:
+        return np.empty(0)
+    values = np.array([math.nan if is_missing(value) else float(value) for value in rows[name]])
+    return values[np.isfinite(values)]
 
 
 def mark(value: object, words: tuple[str, str, str] = ("pass", "fail", "not judged")) -> Markup:
@@ -99,6 +107,11 @@ def mark(value: object, words: tuple[str, str, str] = ("pass", "fail", "not judg
 def note(value: object) -> str:
     """A remark, where there is one; no remark is nothing to be missed."""
     return "" if is_missing(value) else show(value)
+
+
+def as_is(value: object) -> object:
+    """Markup that is ready for its cell."""
+    return value
 
 
 def inside(value: object) -> Markup:

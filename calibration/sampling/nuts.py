@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from blackjax.adaptation.step_size import dual_averaging_adaptation
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
 from twin.progress import Progress
@@ -100,17 +101,18 @@ def run_nuts(
         a step that is too long costs many that are too short."""
         return start_averaging(step_size / 10.0)._replace(log_step_size=jnp.log(step_size))
 
-    @jax.jit
-    def chunk(key, states, averaging, metric, step_size, adapt):
-        def transition(carry, key):
+    mesh = _mesh(chains)
+
+    def chunk(keys, states, averaging, metric, step_size, adapt):
+        def transition(carry, keys):
             states, averaging = carry
             step = jnp.where(adapt, jnp.exp(averaging.log_step_size), step_size)
 
             def move(key, state):
                 return kernel(key, state, log_density, step, metric, max_doublings)
 
-            states, info = jax.vmap(move)(jax.random.split(key, chains), states)
-            averaging = average(averaging, jnp.mean(info.acceptance_rate))
+            states, info = jax.vmap(move)(keys, states)
+            averaging = average(averaging, jax.lax.pmean(jnp.mean(info.acceptance_rate), "chain"))
             kept = (
                 states.position,
                 states.logdensity,
@@ -121,8 +123,26 @@ def run_nuts(
             )
             return (states, averaging), kept
 
-        (states, averaging), kept = jax.lax.scan(transition, (states, averaging), jax.random.split(key, CHUNK))
+        (states, averaging), kept = jax.lax.scan(transition, (states, averaging), keys)
         return states, averaging, kept
+
+    # Chains are spread over devices; each device steps its own chains without waiting for the others' trajectories.
+    of_chain, of_step, same = PartitionSpec("chain"), PartitionSpec(None, "chain"), PartitionSpec()
+    run_chunk = jax.jit(
+        jax.shard_map(
+            chunk,
+            mesh=mesh,
+            in_specs=(of_step, of_chain, same, same, same, same),
+            out_specs=(of_chain, same, of_step),
+            check_vma=False,
+        )
+    )
+
+    def advance(key, states, averaging, metric, step_size, adapt):
+        # As NumPy arrays: JAX compiles anew for every mixture of weak types and meshes that its own arrays carry.
+        given = jax.tree.map(np.asarray, (states, averaging, metric, step_size, adapt))
+        states, averaging, kept = run_chunk(jax.random.split(key, (CHUNK, chains)), *given)
+        return states, averaging, [np.asarray(x) for x in kept]
 
     states = jax.jit(jax.vmap(lambda z: blackjax.nuts.init(z, log_density)))(positions)
     averaging, metric = restart(FIRST_STEP * size**-0.25), jnp.eye(size)
@@ -132,8 +152,8 @@ def run_nuts(
         seen = []
         for _ in range(length):
             key, sub = jax.random.split(key)
-            states, averaging, kept = chunk(sub, states, averaging, metric, 0.0, True)
-            seen.append(np.asarray(kept[0]))
+            states, averaging, kept = advance(sub, states, averaging, metric, 0.0, True)
+            seen.append(kept[0])
             done += 1
             line.update(done * CHUNK, "warming up")
         if index < len(windows) - 1:
@@ -143,12 +163,19 @@ def run_nuts(
     parts = []
     while done < total:
         key, sub = jax.random.split(key)
-        states, averaging, kept = chunk(sub, states, averaging, metric, step_size, False)
-        parts.append([np.asarray(x) for x in kept])
+        states, averaging, kept = advance(sub, states, averaging, metric, step_size, False)
+        parts.append(kept)
         done += 1
         line.update(done * CHUNK, "drawing")
     joined = [np.moveaxis(np.concatenate(x)[:draws], 0, 1) for x in zip(*parts, strict=True)]
     return Trace(*joined, step_size=float(step_size))
+
+
+def _mesh(chains: int) -> Mesh:
+    """As many devices as divide the chains evenly."""
+    devices = jax.local_devices()
+    count = max(n for n in range(1, min(chains, len(devices)) + 1) if chains % n == 0)
+    return Mesh(np.array(devices[:count]), ("chain",))
 
 
 def _metric(positions: Float[np.ndarray, "draw parameter"]) -> Float[np.ndarray, "parameter parameter"]:

@@ -16,7 +16,7 @@ from calibration.predict import draws_to_tree
 from calibration.problem import Problem
 from calibration.sampling.nuts import Trace, run_nuts
 from calibration.sampling.whitening import Whitening, whiten
-from twin.errors import SimulationError, TwinWarning
+from twin.errors import ProblemError, SimulationError, TwinWarning
 from twin.precision import in_float64
 from twin.progress import progress
 
@@ -33,7 +33,7 @@ def sample(
     chains: int = 4,
     warmup: int = 300,
     draws: int = 500,
-    target_acceptance: float = 0.8,
+    target_acceptance: float = 0.9,
     max_doublings: int = 8,
     starts: int = 24,
     initial: Fit | None = None,
@@ -60,8 +60,18 @@ def sample(
         sample_stats. The posterior is on the linear scale of the parameters; ``theta`` holds the estimation scale.
 
     Raises:
+        ProblemError: a count below 1, or an initial fit of other parameters.
         SimulationError: no chain finds a starting point that can be integrated.
     """
+    for what, given in (("chains", chains), ("draws", draws), ("warmup", warmup), ("max_doublings", max_doublings)):
+        if given < 1:
+            raise ProblemError(f"{what} is {given}", where="sample", expected="at least 1")
+    if initial is not None and initial.names != problem.names:
+        raise ProblemError(
+            f"the fit is of {', '.join(initial.names)}",
+            where="sample",
+            expected=f"a fit of the same problem, of {', '.join(problem.names)}",
+        )
     initial = initial or fit(problem, starts=starts, seed=seed, quiet=quiet)
     begin = time.perf_counter()
     whitening = whiten(initial.best, initial.curvature, problem.lower, problem.upper)

@@ -17,7 +17,7 @@ from calibration.sim2real.floor import Floor, noise_floor
 from calibration.sim2real.fold import FoldResult, bands_table, readings_table, run_fold
 from calibration.sim2real.gap import measure_gap
 from calibration.sim2real.layers import layer_tables
-from calibration.sim2real.parameter_table import parameter_table
+from calibration.sim2real.parameter_table import convergence, parameter_table
 from calibration.sim2real.scale import detection_limits
 from calibration.sim2real.splits import Split, make_split, split_subject, split_time
 from calibration.sim2real.verdict import NAMES, judge
@@ -92,6 +92,7 @@ def assess(
     verdict = judge(gap, float(scores["coverage_90"].mean()))
     tests = _predictive_tests(problem, results, limits)
     parameters = parameter_table(problem, results[0])
+    converged = pd.concat([convergence(problem, r) for r in results])
     settings: dict[str, Any] = {"split": chosen.name, "seed": seed, "starts": starts, **sampling}
     return Assessment(
         title=_title(problem, chosen),
@@ -106,9 +107,9 @@ def assess(
         by_forecaster=_by_forecaster(scores, list(crps), undefined, results[0].baseline_notes, floor),
         bands=pd.concat([bands_table(problem, r, seed) for r in results], ignore_index=True),
         parameters=parameters,
-        layers=layer_tables(problem, results, scores, gap, tests, parameters),
+        layers=layer_tables(problem, results, scores, gap, tests, parameters, converged),
         predictive_tests=tests,
-        diagnostics=_diagnostics(results, parameters, time.perf_counter() - begin),
+        diagnostics=_diagnostics(results, converged, time.perf_counter() - begin),
         score_scale={name: problem.score_scale.get(name, "lin") for name in problem.measurements.observables},
         units={name: problem.model.unit(name) for name in problem.measurements.observables}
         | {"time": problem.model.time_unit},
@@ -216,15 +217,15 @@ def _by_forecaster(
     return pd.DataFrame.from_records(records)
 
 
-def _diagnostics(results: list[FoldResult], parameters: pd.DataFrame, seconds: float) -> dict[str, Any]:
+def _diagnostics(results: list[FoldResult], converged: pd.DataFrame, seconds: float) -> dict[str, Any]:
     stats = [r.draws["sample_stats"] for r in results]
     return {
         "folds": len(results),
         "chains": int(stats[0].sizes["chain"]),
         "draws": int(sum(s.sizes["chain"] * s.sizes["draw"] for s in stats)),
         "divergences": int(sum(s["diverging"].sum() for s in stats)),
-        "worst_r_hat": float(parameters["r_hat"].max()),
-        "least_ess_bulk": float(parameters["ess_bulk"].min()),
+        "worst_r_hat": float(converged["r_hat"].max()),
+        "least_ess_bulk": float(converged["ess_bulk"].min()),
         "leapfrogs_per_draw": float(np.mean([s["n_steps"].mean() for s in stats])),
         "fit_starts": sum(len(r.fit.objective) for r in results),
         "fit_starts_at_best": sum(r.fit.hits for r in results),

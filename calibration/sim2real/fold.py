@@ -21,7 +21,9 @@ from twin.errors import SimulationError
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 GRID_POINTS = 80
-GRID_DRAWS = 400
+GRID_DRAWS = 300
+GRID_REPLICATES = 20
+"""Readings drawn per posterior draw for the bands: enough for smooth quantiles."""
 COVERED = ("crps", "coverage_50", "coverage_90", "interval_score_90")
 
 
@@ -129,9 +131,7 @@ def run_fold(
         for column in COVERED:
             scores[f"{column} {name}"] = scored[column]
     scores["fold"] = fold.label
-    return FoldResult(
-        fold, train, best, tree, theta[usable], predicted, int((~usable).sum()), scores, undefined, notes
-    )
+    return FoldResult(fold, train, best, tree, theta[usable], predicted, int((~usable).sum()), scores, undefined, notes)
 
 
 def readings_table(problem: Problem, result: FoldResult) -> pd.DataFrame:
@@ -146,14 +146,13 @@ def bands_table(problem: Problem, result: FoldResult, seed: int) -> pd.DataFrame
     """Predictive bands of every series and observable on a dense grid of times, for drawing."""
     grid = _grid(problem)
     thin = result.theta[:: max(1, len(result.theta) // GRID_DRAWS)][:GRID_DRAWS]
-    drawn = predict_draws(problem.at(grid), thin, seed=seed + 13)
+    drawn = predict_draws(problem.at(grid), thin, seed=seed + 13, replicates=GRID_REPLICATES)
     usable = drawn.ok.all(axis=1)
     if not usable.any():
         return grid.iloc[:0].assign(fold=result.fold.label)
-    columns = {name: np.quantile(drawn.reading[usable], q, axis=0) for name, q in QUANTILES.items()}
-    columns |= {
-        f"m{round(100 * q):02d}": np.quantile(drawn.value[usable], q, axis=0) for q in (0.05, 0.5, 0.95)
-    }
+    readings = drawn.reading[np.repeat(usable, GRID_REPLICATES)]
+    columns = {name: np.quantile(readings, q, axis=0) for name, q in QUANTILES.items()}
+    columns |= {f"m{round(100 * q):02d}": np.quantile(drawn.value[usable], q, axis=0) for q in (0.05, 0.5, 0.95)}
     keys = grid[["experiment", "subject", "observable", "time"]]
     return keys.assign(fold=result.fold.label, **columns)
 

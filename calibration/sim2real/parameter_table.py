@@ -22,9 +22,7 @@ def parameter_table(problem: Problem, result: FoldResult) -> pd.DataFrame:
         result: The fold whose posterior is shown.
     """
     posterior = result.draws["posterior"]
-    summary = arviz_stats.summary(
-        result.draws, var_names=list(problem.names), kind="diagnostics", round_to="none"
-    )
+    summary = convergence(problem, result)
     theta = posterior["theta"].to_numpy().reshape(-1, len(problem.names))
     prior = problem.prior.draw(np.random.default_rng(0), 4000)
     records = []
@@ -55,6 +53,12 @@ def parameter_table(problem: Problem, result: FoldResult) -> pd.DataFrame:
             }
         )
     return pd.DataFrame.from_records(records)
+
+
+def convergence(problem: Problem, result: FoldResult) -> pd.DataFrame:
+    """R-hat and bulk ESS of every entry of the vector, columns r_hat and ess_bulk (ArviZ)."""
+    summary = arviz_stats.summary(result.draws, var_names=list(problem.names), kind="diagnostics", round_to="none")
+    return summary[["r_hat", "ess_bulk"]].astype(float)
 
 
 def _note(theta: np.ndarray, lower: float, upper: float, shrinkage: float) -> str:

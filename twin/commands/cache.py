@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -23,7 +24,8 @@ def cache_folder(environ: Mapping[str, str] = os.environ, system: str = sys.plat
     """The user's folder for compiled programs, as the platform has it.
 
     ``$XDG_CACHE_HOME/cytotwin`` where that is set (to an absolute path, as its specification asks), else
-    ``%LOCALAPPDATA%\\cytotwin\\Cache`` on Windows, ``~/Library/Caches/cytotwin`` on macOS and ``~/.cache/cytotwin`` elsewhere.
+    ``%LOCALAPPDATA%\\cytotwin\\Cache`` on Windows, ``~/Library/Caches/cytotwin`` on macOS and
+    ``~/.cache/cytotwin`` elsewhere.
     """
     # Programs compiled for one processor may not run on another: a home shared by several kinds gets a folder for each.
     leaf = Path("compiled") / f"{system}-{platform.machine() or 'unknown'}"
@@ -41,8 +43,8 @@ def cache_folder(environ: Mapping[str, str] = os.environ, system: str = sys.plat
 def compilation_cache() -> Iterator[Path | None]:
     """Use the cache inside the block and put JAX's settings back after it; yields its folder, None if there is none.
 
-    Nothing is cached if ``CYTOTWIN_NO_CACHE`` is set (to anything but 0), or the folder cannot be written. A cache that the
-    user has set up (``JAX_COMPILATION_CACHE_DIR``) is left as it is.
+    Nothing is cached if ``CYTOTWIN_NO_CACHE`` is set (to anything but 0), or the folder cannot be written. A cache
+    that the user has set up (``JAX_COMPILATION_CACHE_DIR``) is left as it is.
     """
     if os.environ.get(OPT_OUT, "0") not in ("", "0"):
         yield None
@@ -56,6 +58,8 @@ def compilation_cache() -> Iterator[Path | None]:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError:
         # A home that cannot be written is common on clusters; without a cache all still works.
         yield None

@@ -5,8 +5,8 @@ A package adds a subcommand through the entry-point group ``twin.commands``:
     [project.entry-points."twin.commands"]
     plate = "mylab.plate:plate"          # a `Command`
 
-Entry points are loaded whenever ``twin`` starts, so their modules import nothing heavy at the top: `configure` and `run`
-import what they need when they are called.
+Entry points are loaded whenever ``twin`` starts, so their modules import nothing heavy at the top: `run`
+imports what it needs when it is called.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 
+import jax
 import jax.numpy as jnp
 import sympy as sp
 from jaxtyping import Array
@@ -41,9 +42,16 @@ _UNARY: dict[type, Callable] = {
     sp.sec: lambda x: 1 / jnp.cos(x),
     sp.csc: lambda x: 1 / jnp.sin(x),
     sp.cot: lambda x: 1 / jnp.tan(x),
+    sp.sech: lambda x: 1 / jnp.cosh(x),
+    sp.csch: lambda x: 1 / jnp.sinh(x),
+    sp.coth: lambda x: 1 / jnp.tanh(x),
+    sp.asec: lambda x: jnp.arccos(1 / x),
+    sp.acsc: lambda x: jnp.arcsin(1 / x),
+    sp.acot: lambda x: jnp.arctan(1 / x),
+    sp.asech: lambda x: jnp.arccosh(1 / x),
+    sp.acsch: lambda x: jnp.arcsinh(1 / x),
+    sp.acoth: lambda x: jnp.arctanh(1 / x),
     sp.Heaviside: lambda x: jnp.heaviside(x, 0.5),
-    # derivative of sign and of a Piecewise edge: zero almost everywhere
-    sp.DiracDelta: jnp.zeros_like,
 }
 _FOLD: dict[type, Callable] = {
     sp.Add: operator.add,
@@ -64,14 +72,51 @@ _RELATION: dict[type, Callable] = {
 }
 
 
-def _power(base: Array, exponent: sp.Expr, walk: Callable) -> Array:
-    if exponent.is_Integer and abs(int(exponent)) <= 16:
-        return jnp.asarray(base) ** int(exponent)
-    if exponent == sp.Rational(1, 2):
+def _slope(base: Array, slope: Array) -> Array:
+    """Derivative of a power in its base, zero where it is infinite.
+
+    That is at base 0 for exponents below 1 (for an entry of the Jacobian, below 2). A state that starts at 0 does not
+    vary there, and 0 * inf would turn the whole gradient into NaN.
+    """
+    return jnp.where((base == 0) & ~jnp.isfinite(slope), 0.0, slope)
+
+
+@jax.custom_jvp
+def _variable_power(base: Array, exponent: Array) -> Array:
+    return jnp.power(base, exponent)
+
+
+@_variable_power.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    base, exponent = primals
+    power = _variable_power(base, exponent)
+    by_base = _slope(base, exponent * _variable_power(base, exponent - 1.0))
+    by_exponent = power * jnp.log(jnp.where(base > 0, base, 1.0))
+    return power, by_base * tangents[0] + by_exponent * tangents[1]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _fixed_power(base: Array, exponent: float) -> Array:
+    if exponent == 0.5:
         return jnp.sqrt(base)
-    if exponent == -sp.Rational(1, 2):
+    if exponent == -0.5:
         return 1.0 / jnp.sqrt(base)
-    return jnp.power(base, walk(exponent))
+    return jnp.power(base, exponent)
+
+
+@_fixed_power.defjvp
+def _(exponent: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (base,), (tangent,) = primals, tangents
+    return _fixed_power(base, exponent), _slope(base, exponent * _fixed_power(base, exponent - 1.0)) * tangent
+
+
+def _power(base: Array, exponent: sp.Expr, walk: Callable) -> Array:
+    base = jnp.asarray(base, float)
+    if exponent.is_Integer and abs(int(exponent)) <= 16:
+        return base ** int(exponent)
+    if exponent.is_number:
+        return _fixed_power(base, float(exponent))
+    return _variable_power(*jnp.broadcast_arrays(base, jnp.asarray(walk(exponent), float)))
 
 
 def _piecewise(node: sp.Piecewise, walk: Callable, walk_condition: Callable) -> Array:

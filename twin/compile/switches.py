@@ -1,12 +1,13 @@
 """Times at which piecewise terms switch, found symbolically.
 
-A step must not cross a jump of the vector field. Where a condition compares time with parameters, its edge is solved
-for time and becomes the end of a segment.
+A step must not cross a jump or a kink of the vector field. Where a condition compares time with parameters, its edge is
+solved for time and becomes the end of a segment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 
 import sympy as sp
 from sympy.core.relational import Relational
@@ -14,47 +15,81 @@ from sympy.core.relational import Relational
 from twin.errors import UnsupportedModelError
 
 TIME = sp.Symbol("time", real=True)
+_HIDDEN = (sp.Abs, sp.sign, sp.Heaviside, sp.Min, sp.Max)
 
 
 def switch_times(expressions: Iterable[sp.Expr], frozen: frozenset[sp.Symbol]) -> tuple[sp.Expr, ...]:
     """Formulas of parameters for the times at which conditions on time alone change.
 
     Args:
-        expressions: Expanded right-hand sides.
+        expressions: Expanded right-hand sides, after `expose_switches`.
         frozen: Time and all parameters. Conditions on states are left to the step control.
 
     Raises:
-        UnsupportedModelError: an edge in time that is not linear in time.
+        UnsupportedModelError: a jump in time at an edge that is not linear in time.
     """
     found: dict[sp.Expr, None] = {}
     for expression in expressions:
-        for relation in _edges(expression):
-            symbols = relation.free_symbols
-            if TIME in symbols and symbols <= frozen:
-                for time in _solve_for_time(relation):
-                    found[time] = None
+        for edge in _jumps(expression):
+            if TIME in edge.free_symbols <= frozen:
+                found[_solve_for_time(edge)] = None
     return tuple(sorted(found, key=sp.default_sort_key))
 
 
-def _edges(expression: sp.Expr) -> Iterable[sp.Expr]:
-    """Expressions whose sign changes where a branch, a minimum or an absolute value switches."""
+def expose_switches(expression: sp.Expr, frozen: frozenset[sp.Symbol]) -> sp.Expr:
+    """Writes minima, maxima, absolute values and signs that switch at times linear in time as piecewise terms.
+
+    Where the edge is not linear in time a kink is left to the step control, as conditions on states are.
+    """
+    replacements = {}
+    for node in sorted(expression.atoms(*_HIDDEN), key=lambda node: node.count_ops()):
+        in_time = [edge for edge in _edges(node) if TIME in edge.free_symbols]
+        if in_time and node.free_symbols <= frozen and all(map(_is_linear, in_time)):
+            replacements[node] = _as_piecewise(node)
+    return expression.xreplace(replacements) if replacements else expression
+
+
+def _jumps(expression: sp.Expr) -> Iterable[sp.Expr]:
+    """Expressions at whose sign changes the value may jump."""
     for relation in expression.atoms(Relational):
         yield relation.lhs - relation.rhs
-    for fold in expression.atoms(sp.Min, sp.Max):
-        first, *others = fold.args
-        for other in others:
-            yield first - other
-    for function in expression.atoms(sp.Heaviside, sp.sign, sp.Abs):
+    for function in expression.atoms(sp.Heaviside, sp.sign):
         yield function.args[0]
 
 
-def _solve_for_time(edge: sp.Expr) -> list[sp.Expr]:
-    polynomial = sp.Poly(edge, TIME) if edge.is_polynomial(TIME) else None
-    if polynomial is None or polynomial.degree() != 1:
+def _edges(node: sp.Expr) -> list[sp.Expr]:
+    """Expressions whose sign changes where a minimum, a maximum, an absolute value or a sign switches."""
+    if isinstance(node, (sp.Min, sp.Max)):
+        return [first - second for first, second in combinations(node.args, 2)]
+    return [node.args[0]]
+
+
+def _as_piecewise(node: sp.Expr) -> sp.Expr:
+    first = node.args[0]
+    if isinstance(node, sp.Abs):
+        return sp.Piecewise((first, first >= 0), (-first, True))
+    if isinstance(node, (sp.sign, sp.Heaviside)):
+        below, at = (-1, 0) if isinstance(node, sp.sign) else (0, sp.Rational(1, 2))
+        return sp.Piecewise((1, first > 0), (at, sp.Eq(first, 0)), (below, True))
+    beats = sp.Ge if isinstance(node, sp.Max) else sp.Le
+    others = list(node.args)
+    branches = []
+    while len(others) > 1:
+        candidate = others.pop(0)
+        branches.append((candidate, sp.And(*(beats(candidate, other) for other in others))))
+    return sp.Piecewise(*branches, (others[0], True))
+
+
+def _is_linear(edge: sp.Expr) -> bool:
+    return TIME in edge.free_symbols and edge.is_polynomial(TIME) and sp.Poly(edge, TIME).degree() == 1
+
+
+def _solve_for_time(edge: sp.Expr) -> sp.Expr:
+    if not _is_linear(edge):
         raise UnsupportedModelError(
             f"a term switches where {edge} changes sign, which is not linear in time",
             expected="conditions such as time < t_on",
             fix="write the switch as comparisons of time with parameters",
         )
-    slope, intercept = polynomial.all_coeffs()
-    return [-intercept / slope]
+    slope, intercept = sp.Poly(edge, TIME).all_coeffs()
+    return -intercept / slope

@@ -13,9 +13,10 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
+from twin.compile.derivative import derivatives
 from twin.compile.evaluate import Env, compile_expressions
 from twin.compile.inputs import InputCurve, input_curve
-from twin.compile.switches import switch_times
+from twin.compile.switches import expose_switches, switch_times
 from twin.model.model import Model
 
 type Lanes = Float[Array, " lane"]
@@ -53,8 +54,9 @@ class System:
         }
         self.knots = np.unique(np.concatenate([np.zeros(0), *(curve.knots for curve in self._curves.values())]))
         self._frozen = frozenset([TIME, *self._parameter_symbols])
-        self.switches: tuple[sp.Expr, ...] = switch_times(model.rhs, self._frozen)
-        self._rhs = compile_expressions(model.rhs, self._frozen)
+        self._formulas = tuple(expose_switches(expression, self._frozen) for expression in model.rhs)
+        self.switches: tuple[sp.Expr, ...] = switch_times(self._formulas, self._frozen)
+        self._rhs = compile_expressions(self._formulas, self._frozen)
         self._initial = compile_expressions(model.initial, self._frozen)
         self._output_cache: dict[tuple[sp.Expr, ...], object] = {}
 
@@ -66,12 +68,10 @@ class System:
     def jacobian(self) -> sp.SparseMatrix:
         """Symbolic df/dy, with assignments expanded."""
         entries = {}
-        for row, expression in enumerate(self.model.rhs):
-            for column, symbol in enumerate(self._state_symbols):
-                if symbol in expression.free_symbols:
-                    derivative = sp.diff(expression, symbol)
-                    if derivative != 0:
-                        entries[row, column] = derivative
+        for row, expression in enumerate(self._formulas):
+            present = [(i, symbol) for i, symbol in enumerate(self._state_symbols) if symbol in expression.free_symbols]
+            by_state = derivatives(expression, [symbol for _, symbol in present])
+            entries |= {(row, i): value for (i, _), value in zip(present, by_state, strict=True) if value != 0}
         return sp.SparseMatrix(len(self.states), len(self.states), entries)
 
     @cached_property
@@ -82,14 +82,13 @@ class System:
     @cached_property
     def _linearised(self):
         entries = self.jacobian.todok()
-        by_time = [sp.diff(expression, TIME) for expression in self.model.rhs]
-        for name in self._inputs:
-            # df/dt through a measured input: df/du * du/dt
-            slope = sp.Symbol(f"{name}__slope", real=True)
-            by_time = [
-                total + sp.diff(expression, self.model.symbol(name)) * slope
-                for total, expression in zip(by_time, self.model.rhs, strict=True)
-            ]
+        # df/dt through a measured input: df/du * du/dt
+        rates = {TIME: sp.Integer(1)}
+        rates |= {self.model.symbol(name): sp.Symbol(f"{name}__slope", real=True) for name in self._inputs}
+        by_time = [
+            sp.Add(*(value * rate for value, rate in zip(derivatives(f, list(rates)), rates.values(), strict=True)))
+            for f in self._formulas
+        ]
         return compile_expressions([*(entries[key] for key in self.jacobian_pattern), *by_time], self._frozen)
 
     def environment(self, t: Lanes, mid: Lanes, y: States, p: Parameters) -> tuple[Env, Env]:

@@ -195,13 +195,22 @@ class Experiment:
 
     def __post_init__(self) -> None:
         _finite(self.t0, "the start time t0", "experiment")
-        for name, value in {**self.parameters, **self.initial}.items():
-            _finite(value, f"the value of {name!r}", "experiment")
+        for what, kinds, given in (
+            ("dose", (Bolus, Infusion), self.doses),
+            ("change", (Change,), self.changes),
+            ("reset", (Reset,), self.resets),
+        ):
+            _check_kind(what, kinds, given)
+        for what, given in (("parameters", self.parameters), ("initial", self.initial)):
+            if not isinstance(given, Mapping):
+                found = f"{what} is a {type(given).__name__}"
+                raise ExperimentError(found, where="experiment", expected="a mapping of names to values")
+            for name, value in given.items():
+                _finite(value, f"the value of {name!r}", "experiment")
+        if self.equilibrate is not None and not isinstance(self.equilibrate, Equilibration):
+            found = f"equilibrate is a {type(self.equilibrate).__name__}"
+            raise ExperimentError(found, where="experiment", expected="an Equilibration")
         for dose in self.doses:
-            if not isinstance(dose, (Bolus, Infusion)):
-                raise ExperimentError(
-                    f"a dose is a {type(dose).__name__}", where="experiment", expected="Bolus or Infusion"
-                )
             first = dose.time if isinstance(dose, Bolus) else dose.start
             if not isinstance(first, str) and first < self.t0:
                 raise ExperimentError(
@@ -209,6 +218,23 @@ class Experiment:
                     where="experiment",
                     fix="move the dose or set t0",
                 )
+        for reset in self.resets:
+            if not isinstance(reset.time, str) and reset.time < self.t0:
+                raise ExperimentError(
+                    f"a reset of {reset.target!r} at {reset.time:g} comes before the start at {self.t0:g}",
+                    where="experiment",
+                    fix="move the reset, set t0, or give an initial state",
+                )
+
+
+def _check_kind(what: str, kinds: tuple[type, ...], given: object) -> None:
+    names = " or ".join(kind.__name__ for kind in kinds)
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        found = f"{what}s is a {type(given).__name__}"
+        raise ExperimentError(found, where="experiment", expected=f"a sequence of {names}", fix="put it into [ ]")
+    for item in given:
+        if not isinstance(item, kinds):
+            raise ExperimentError(f"a {what} is a {type(item).__name__}", where="experiment", expected=names)
 
 
 def _check_repeat(every: Value | None, count: int, where: str) -> None:

@@ -1,16 +1,19 @@
 """Experiments made ready for integration: segments without jumps, and what happens where they meet.
 
-Given parameters, the actions of several experiments yield a `Schedule`: for every lane the borders of its segments, the parameters and constant inflows in each segment, and the jump of the
-states where a segment begins. All of it is differentiable in the parameters, the times included.
+Given parameters, the actions of several experiments yield a `Schedule`: for every lane the borders of its segments,
+the parameters and constant inflows in each segment, and the jump of the states where a segment begins. All of it is
+differentiable in the parameters, the times included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import sympy as sp
+from jax import lax
 from jaxtyping import Array, Float
 
 from twin.compile.system import System
@@ -102,7 +105,7 @@ def _borders(system: System, actions: Actions, values: _Values) -> Float[Array, 
     shape = (1, *values.shape)
     fixed = jnp.broadcast_to(actions.times[..., None], (*actions.times.shape, values.shape[1]))
     moving = [values(column)[None] for column in actions.moving_times]
-    moving += [values.formula(switch)[None] for switch in system.switches]
+    moving += [time[None] for switch in system.switches for time in _switch_times(system, actions, values, switch)]
     inner = jnp.clip(jnp.concatenate([fixed, *moving]), t0, t1)
     if moving:
         inner = jnp.sort(inner, axis=0)
@@ -110,6 +113,22 @@ def _borders(system: System, actions: Actions, values: _Values) -> Float[Array, 
     if actions.any_equilibrates:
         ends.insert(0, jnp.broadcast_to(t0 - actions.horizon[:, None], shape))
     return jnp.concatenate(ends)
+
+
+def _switch_times(system: System, actions: Actions, values: _Values, switch: sp.Expr) -> list[Array]:
+    """The time of a switch, and those under every value that changes give to the parameters it depends on."""
+    names = {symbol.name for symbol in switch.free_symbols}
+    changed: dict[str, list[Array]] = {}
+    for change in actions.changes:
+        name = change.value.target
+        if name in names:
+            base = values.by_name[name]
+            options = changed.setdefault(name, [base])
+            options.append(jnp.where(change.value.present[:, None], values(change.value), base))
+    return [
+        values.formula(switch, dict(zip(changed, combination, strict=True)))
+        for combination in itertools.product(*changed.values())
+    ]
 
 
 def _params(system: System, actions: Actions, values: _Values, middle: Array, base: Array) -> Array:
@@ -179,12 +198,25 @@ class _Values:
 
     def __init__(self, system: System, p: Float[Array, "parameter experiment draw"]) -> None:
         self._system = system
-        self._by_name = dict(zip(system.parameters, p, strict=True))
+        self.by_name = dict(zip(system.parameters, p, strict=True))
         self.shape = p.shape[1:]
+        self._known: dict[sp.Expr, Array] = {}
 
-    def formula(self, expression: sp.Expr) -> Float[Array, "experiment draw"]:
-        value = self._system.evaluate_formulas([expression], self._by_name)[0]
-        return jnp.broadcast_to(jnp.asarray(value, dtype=float), self.shape)
+    def formula(
+        self, expression: sp.Expr, instead: Mapping[str, Array] | None = None
+    ) -> Float[Array, "experiment draw"]:
+        """Value of a formula, with some parameters replaced."""
+        if instead:
+            return self._evaluate(expression, {**self.by_name, **instead})
+        if expression not in self._known:
+            self._known[expression] = self._evaluate(expression, self.by_name)
+        return self._known[expression]
+
+    def _evaluate(self, expression: sp.Expr, by_name: Mapping[str, Array]) -> Array:
+        value = self._system.evaluate_formulas([expression], by_name)[0]
+        # Times are compared with borders computed from the same formula: were XLA free to compute it anew inside each
+        # fusion, with other roundings, a dose could fall into the segment after its own.
+        return lax.optimization_barrier(jnp.broadcast_to(jnp.asarray(value, dtype=float), self.shape))
 
     def __call__(self, column: Column) -> Float[Array, "experiment draw"]:
         result = jnp.broadcast_to(jnp.asarray(column.numbers)[:, None], self.shape)

@@ -176,7 +176,9 @@ def _loop(system: System, method: Method, tolerance: Tolerance, schedule: Schedu
         jumped = jump(schedule, jnp.minimum(following, last), moved)
         y = jnp.where(ends & (following <= last), jumped, moved)
         changed = jnp.any(control(y) != control(moved), axis=0)
-        too_small = moves & ~accepted & (attempted < SMALLEST_FRACTION)
+        # Near a singularity even accepted steps come to be too short to move time.
+        stuck = attempted < 4 * jnp.finfo(h.dtype).eps * c.start
+        too_small = moves & ~final & (stuck | (~accepted & (attempted < SMALLEST_FRACTION)))
         status = jnp.where(too_small, STEP_TOO_SMALL, jnp.where(gave_up, NOT_STEADY, c.status))
         began = jnp.where(accepted, c.start + attempted, c.start)
         return _Carry(

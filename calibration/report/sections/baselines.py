@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pandas as pd
+
 from calibration.report import canvas
 from calibration.report.formats import forecaster, is_missing, natural, number, percent, shorten
 from calibration.report.markup import Markup, tag
@@ -9,6 +13,13 @@ from calibration.report.sections.frame import WIDTH, section
 from calibration.report.tables import Column, folded, mark, note, numeric, table
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.gap import Gap
+
+WHAT: Mapping[str, str] = {
+    "mean": "what was measured in calibration, averaged",
+    "persistence": "the last known reading of a series goes on",
+    "spline": "a smooth curve through the points",
+    "gaussian process": "a smooth random curve through the points, with its uncertainty",
+}
 
 
 def baselines_section(assessment: Assessment) -> Markup:
@@ -27,25 +38,29 @@ def baselines_section(assessment: Assessment) -> Markup:
     return section(
         "baselines",
         "Against curves through the points",
-        "Does knowing the mechanism help? The baselines saw the same training readings as the twin but know no biology. "
-        "CRPS is the distance between a forecast and what was measured, on the scale of scoring: lower is better, and the "
-        "noise floor is what measurement noise alone would cost even a perfect twin. Lines start at the floor; the "
-        "twin's line divided by that of the best baseline is the gap.",
+        "Does knowing the mechanism help? The baselines saw the same training readings as the twin but know no "
+        "biology. CRPS is the distance between a forecast and what was measured: lower is better. The noise floor "
+        "is what measurement noise alone would cost even a perfect twin.",
         tag(
             "div",
             tag("figure", tag("figcaption", "Held-out score of each forecaster"), draw_scores(gap)),
             tag(
                 "div",
-                table(
-                    assessment.by_forecaster,
-                    columns,
-                    "Held-out scores (↓ lower is better, ↑ higher is better; 50 and 90 % are the promise)",
-                    strong=lambda row: str(row["forecaster"]).lower() == "twin",
+                tag(
+                    "p",
+                    "Every line starts at the noise floor. The twin's line divided by the best baseline's is the gap.",
                 ),
+                _who(gap),
                 tag("p", "Not in the comparison: " + "; ".join(left_out) + ".", class_="small") if left_out else None,
                 tag("p", _scales(assessment), class_="small"),
             ),
             class_="beside",
+        ),
+        table(
+            assessment.by_forecaster,
+            columns,
+            "Held-out scores. ↓ lower is better, ↑ higher is better; a right forecast has 50 and 90 % in its intervals",
+            strong=lambda row: str(row["forecaster"]).lower() == "twin",
         ),
         _by_series(assessment),
     )
@@ -82,6 +97,16 @@ def draw_scores(gap: Gap) -> Markup:
         return canvas.to_svg(figure, "scores", text)
 
 
+def _who(gap: Gap) -> Markup | None:
+    """What the baselines do, in one line each."""
+    known = [(name, WHAT[name]) for name in gap.baselines if name in WHAT]
+    items = [
+        tag("div", tag("dt", forecaster(name)[:1].upper() + forecaster(name)[1:]), tag("dd", what))
+        for name, what in known
+    ]
+    return tag("dl", *items, class_="who") if items else None
+
+
 def _scales(assessment: Assessment) -> str:
     """On which scale each observable is scored."""
     listed = [
@@ -97,7 +122,7 @@ def _by_series(assessment: Assessment) -> Markup | None:
         return None
     keys = ["experiment", "subject", "observable"]
     means = [name for name in ("crps", best, "floor", "coverage_90") if name in scores]
-    rows = scores.groupby(keys, sort=False)[means].mean()
+    rows = pd.DataFrame(scores.groupby(keys, sort=False)[means].mean())
     rows.insert(0, "readings", scores.groupby(keys, sort=False).size())
     rows = rows.reset_index().sort_values(keys, key=lambda column: column.map(natural), kind="stable")
     rows["wins"] = [

@@ -19,8 +19,9 @@ def diagnostics_section(assessment: Assessment) -> Markup:
     return section(
         "diagnostics",
         "Did the computation work?",
-        "The sampler's chains must agree (R-hat below 1.01) and hold enough independent draws (bulk ESS above 400), and few "
-        "of their steps may diverge. Simulations that failed are counted here and never dropped in silence.",
+        "The sampler's chains must agree (R-hat below 1.01) and hold enough independent draws (bulk ESS above "
+        "400), and few of their steps may diverge. Simulations that failed are counted here and never dropped in "
+        "silence.",
         tag(
             "div",
             entries(assessment.diagnostics, "Diagnostics") if assessment.diagnostics else nothing("diagnostics"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from calibration.report.markup import Markup, tag
-from calibration.report.panels import choose_panels, draw_panels
+from calibration.report.panel_figure import draw_panels
+from calibration.report.panels import choose_panels
 from calibration.report.sections.frame import section
 from calibration.sim2real.assessment import Assessment
 
@@ -36,9 +37,9 @@ def data_section(assessment: Assessment) -> Markup:
     return section(
         "data",
         "The data, and what the twin said about them",
-        "Could you have told, from the readings on white ground, what would be measured on the shaded ground? "
-        "The twin was calibrated on the filled marks only. A good twin has about half of the hollow marks in the "
-        "dark band and nine out of ten in the light one, with bands no wider than they need be.",
+        "Could you have told, from the readings on white ground, what would be measured on the shaded ground? The "
+        "twin was calibrated on the filled marks only. A good twin has about half of the hollow marks in the dark "
+        "band and nine out of ten in the light one, with bands no wider than they need be.",
         _legend(assessment),
         tag("div", *made, class_="panels one" if len(made) == 1 else "panels"),
         *(tag("p", remark, class_="small") for remark in remarks),
@@ -64,9 +65,13 @@ def _legend(assessment: Assessment) -> Markup:
         key(f'<circle cx="13" cy="9" r="4.5" fill="var(--ink)" {ink}/>', "reading used in calibration"),
         key(f'<circle cx="13" cy="9" r="4.5" fill="var(--paper)" {ink}/>', "reading held out"),
     ]
-    if (assessment.readings["censoring"] == "left").any():
+    if (assessment.readings["censoring"] == "left").to_numpy().any():
         words = "below the detection limit (filled: used, hollow: held out)"
-        items.append(key(f'<path d="M8 4.5 h10 l-5 9.5 z" fill="var(--ink)" {ink}/>', words))
+        triangles = (
+            f'<path d="M2 4.5 h9 l-4.5 9 z" fill="var(--ink)" {ink}/>'
+            f'<path d="M15 4.5 h9 l-4.5 9 z" fill="var(--paper)" {ink}/>'
+        )
+        items.append(key(triangles, words))
     if assessment.limits:
         line = '<path d="M1 9 h24" stroke="var(--muted)" stroke-width="1.6" stroke-dasharray="6 4"/>'
         items.append(key(line, "detection limit"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.stats import binom, binomtest
 
@@ -11,6 +12,7 @@ from calibration.report import canvas
 from calibration.report.formats import number, percent
 from calibration.report.markup import Markup, tag
 from calibration.report.sections.frame import nothing, section
+from calibration.report.tables import numbers
 from calibration.sim2real.assessment import Assessment
 
 
@@ -18,16 +20,16 @@ def intervals_section(assessment: Assessment) -> Markup:
     """Whether the intervals hold what they promise."""
     scores = assessment.scores
     pictures = []
-    if "pit" in scores and scores["pit"].notna().any():
-        pictures.append(tag("figure", tag("figcaption", "PIT of held-out readings"), draw_pit(scores["pit"])))
-    if {"coverage_50", "coverage_90"} <= set(scores) and scores["coverage_90"].notna().any():
+    if (pit := numbers(scores, "pit")).size:
+        pictures.append(tag("figure", tag("figcaption", "PIT of held-out readings"), draw_pit(pit)))
+    if numbers(scores, "coverage_90").size:
         pictures.append(tag("figure", tag("figcaption", "Promised and actual coverage"), draw_coverage(scores)))
     return section(
         "intervals",
         "Are the intervals right?",
-        "Does a 90 % interval hold 90 % of what is measured? The PIT is the place of each reading in its own forecast, from "
-        "0 (lowest) to 1. Level bars are right; a heap in the middle means intervals too wide, heaps at both ends too "
-        "narrow, a slope a bias. Shaded: where 9 of 10 bars of a right twin lie.",
+        "Does a 90 % interval hold 90 % of what is measured? The PIT is the place of each reading in its own "
+        "forecast, from 0 (lowest) to 1. Level bars are right; a heap in the middle means intervals too wide, "
+        "heaps at both ends too narrow, a slope a bias. Shaded: where 9 of 10 bars of a right twin lie.",
         tag("p", assessment.verdict.remark) if assessment.verdict.remark else None,
         tag("div", *pictures, class_="beside pair") if pictures else nothing("held-out forecasts"),
         tag(
@@ -39,9 +41,8 @@ def intervals_section(assessment: Assessment) -> Markup:
     )
 
 
-def draw_pit(pit: pd.Series) -> Markup:
+def draw_pit(values: Float[np.ndarray, " reading"]) -> Markup:
     """Histogram of PIT values with the range that chance alone would give each bar."""
-    values = pit.astype(float).dropna().to_numpy()
     bins = int(np.clip(len(values) // 5, 4, 10))
     counts, edges = np.histogram(values, bins=bins, range=(0.0, 1.0))
     low, high = binom.ppf([0.05, 0.95], len(values), 1.0 / bins)
@@ -67,13 +68,13 @@ def draw_coverage(scores: pd.DataFrame) -> Markup:
     said = []
     with canvas.drawing(330, 225) as (figure, axes):
         for y, nominal in enumerate((0.9, 0.5)):
-            covered = scores[f"coverage_{round(100 * nominal)}"].astype(float).dropna()
+            covered = numbers(scores, f"coverage_{round(100 * nominal)}")
             axes.plot([nominal] * 2, [y - 0.12, y + 0.3], color=canvas.INK, linewidth=2.2)
             axes.annotate(
                 f"promised {percent(nominal)}", (nominal, y + 0.34), ha="center", va="bottom", size=10,
                 color=canvas.MUTED,
             )  # fmt: skip
-            if covered.empty:
+            if not covered.size:
                 continue
             share = float(covered.mean())
             interval = binomtest(round(float(covered.sum())), len(covered)).proportion_ci(0.95, method="wilson")
@@ -83,8 +84,8 @@ def draw_coverage(scores: pd.DataFrame) -> Markup:
                 percent(share), (share, y - 0.16), ha="center", va="top", weight="bold", annotation_clip=False
             )
             said.append(
-                f"{percent(share)} inside the {percent(nominal)} interval "
-                f"(95 % interval {percent(interval.low)} to {percent(interval.high)})"
+                f"{percent(share)} inside the {percent(nominal)} interval (95 % interval {percent(interval.low)} "
+                f"to {percent(interval.high)})"
             )
         axes.set_yticks([0, 1], ["90 %", "50 %"])
         axes.set_ylim(-0.6, 1.7)

@@ -49,17 +49,19 @@ def layers_section(assessment: Assessment) -> Markup:
     overview = pd.DataFrame(summary, columns=["layer", "asks", "passed", "failed", "open"])
     columns = [
         Column("layer", "Layer"),
-        Column("asks", "What it asks"),
         Column("passed", "Passed", lambda n: _count(n, "pass", "✓"), numeric=True),
         Column("failed", "Failed", lambda n: _count(n, "fail", "✕"), numeric=True),
         Column("open", "Not judged", lambda n: _count(n, "open", "–"), numeric=True),
+        Column("asks", "What it asks"),
     ]
     return section(
         "layers",
         "Layer by layer",
-        "A twin can predict well for the wrong reason, or be right and useless. Each layer asks its own question, and "
-        "they are never averaged into one number.",
-        table(overview, columns, "How many checks of each layer passed") if summary else nothing("layers"),
+        "A twin can predict well for the wrong reason, or be right and useless. Each layer asks its own question, "
+        "and they are never averaged into one number.",
+        table(overview, columns, "How many checks of each layer passed", kind="overview")
+        if summary
+        else nothing("layers"),
         *parts,
     )
 

@@ -89,7 +89,7 @@ def influenza(kind: str = "time", *, biased: float = 0.0, subjects: int = 6) -> 
 def hostile() -> Assessment:
     """An undefined gap, missing numbers, long names, markup in names, and series without a prediction."""
     made = influenza("subject", subjects=16)
-    names = {"1": HOSTILE, "2": "volunteer " + "with a very long name " * 8, "3": "志愿者 三"}
+    names = {"1": f"0 {HOSTILE}", "2": "00 volunteer " + "with a very long name " * 8, "3": "000 志愿者"}
     rename = {"subject": names}
     gap = _undefined(made.gap)
     parameters = made.parameters.replace({"name": {"beta": "<b>beta</b>" * 4}})
@@ -182,7 +182,7 @@ def _assemble(
     gap = measure_gap(scores, curves, scores["floor"].to_numpy(), resamples=500)
     held = "last days" if split.name == "time" else "subjects"
     return Assessment(
-        title=f"Influenza A in {table['subject'].nunique()} volunteers: target cells with an eclipse phase, {held} held out",
+        title=f"Influenza A in {table['subject'].nunique()} volunteers: cells with an eclipse phase, {held} held out",
         problem="influenza",
         model="influenza_teiv",
         dataset="influenza_baccam2006",
@@ -235,7 +235,7 @@ def _parameters() -> pd.DataFrame:
         ("delta", "1/day", 3.3, 2.6, 4.4, 5.2, np.nan, np.nan, baccam, False, 1.004, 1321, 0.22,
          "the published fit takes readings below the limit as numbers"),
         ("p", "TCID50/mL/day", 0.031, 0.009, 0.11, 0.046, np.nan, np.nan, baccam, True, 1.003, 1488, 0.35, ""),
-        ("c", "1/day", 6.8, 3.9, 12.0, np.nan, 2.0, 36.0, "Smith, Perelson 2011, doi:10.1002/wsbm.129", True, 1.001, 2610, 0.81, ""),
+        ("c", "1/day", 6.8, 3.9, 12.0, np.nan, 2.0, 36.0, "Smith 2011, Table 1", True, 1.001, 2610, 0.81, ""),
         ("V0", "TCID50/mL", 0.09, 0.004, 0.8, 0.093, np.nan, np.nan, baccam, True, 1.002, 1702, 0.55, ""),
         ("sd", "log10(TCID50/mL)", 0.88, 0.71, 1.1, np.nan, np.nan, np.nan, "", None, 1.0, 2988, 0.12, "noise"),
     ]  # fmt: skip

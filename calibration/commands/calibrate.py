@@ -1,0 +1,146 @@
+"""``twin calibrate``: fit a model to a table, draw from the posterior, write both."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from calibration.commands.options import add_problem_options, add_sampling_options, problem_from
+from twin.commands.command import Command
+from twin.commands.files import output_folder, write_table, write_tree
+from twin.commands.tables import figure, text_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from calibration.optimise.fit import Fit
+    from calibration.problem import Problem
+
+STARTS = 100
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Arguments of ``twin calibrate``."""
+    add_problem_options(parser, study_option=True)
+    add_sampling_options(parser, starts=STARTS)
+    parser.add_argument("--no-sample", action="store_true", help="only fit; draw no posterior")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for fit.csv, posterior.nc, summary.csv")
+
+
+def run(args: Namespace) -> int:
+    """Fit, sample, write and print."""
+    problem = problem_from(args)
+    folder = output_folder(args.out)
+    print(f"{problem.name}: {problem.measurements!r}")
+
+    from calibration.optimise.fit import fit
+
+    best = fit(problem, args.starts, args.seed, quiet=args.quiet)
+    write_table(waterfall(problem, best), folder / "fit.csv")
+    args.saved.append(folder / "fit.csv")
+    print(best, flush=True)
+    if args.no_sample:
+        print(fit_text(problem, best))
+    else:
+        _sample(args, problem, best, folder)
+    print(f"saved: {', '.join(map(str, args.saved))}")
+    return 0
+
+
+def _sample(args: Namespace, problem: Problem, best: Fit, folder) -> None:
+    from calibration.sampling.posterior import sample
+
+    tree = sample(
+        problem, args.seed, chains=args.chains, warmup=args.warmup, draws=args.draws, initial=best, quiet=args.quiet
+    )
+    write_tree(tree, folder / "posterior.nc")
+    args.saved.append(folder / "posterior.nc")
+    table = posterior_summary(problem, tree)
+    write_table(table, folder / "summary.csv", index=True)
+    args.saved.append(folder / "summary.csv")
+    print(posterior_text(problem, table, tree))
+
+
+def waterfall(problem: Problem, best: Fit) -> pd.DataFrame:
+    """One row per start, best first; parameters on their linear scale, so that the columns can be simulated."""
+    frame = best.to_frame()
+    frame[list(best.names)] = problem.parameters.linear(best.theta)
+    return frame
+
+
+def posterior_summary(problem: Problem, tree: xr.DataTree) -> pd.DataFrame:
+    """ArviZ's summary of every entry, linear scale, with the median and the middle 90 %."""
+    import arviz_stats
+
+    table = arviz_stats.summary(tree, var_names=list(problem.names), ci_prob=0.9, ci_kind="eti", round_to="none")
+    posterior = tree["posterior"].to_dataset()
+    for place, (name, share) in enumerate((("median", 0.5), ("q05", 0.05), ("q95", 0.95))):
+        values = [float(posterior[entry].quantile(share)) for entry in problem.names]
+        table.insert(place, name, values)
+    return table.rename_axis("parameter")
+
+
+def posterior_text(problem: Problem, table: pd.DataFrame, tree: xr.DataTree) -> str:
+    """The posterior for a terminal: parameters, convergence, what failed."""
+    rows, hidden = [], 0
+    for entry in problem.parameters.entries:
+        if entry.role == "eta":
+            hidden += 1
+            continue
+        row = table.loc[entry.name]
+        interval = f"{figure(row['q05'], 3)} to {figure(row['q95'], 3)}"
+        rows.append(
+            (entry.name, figure(row["median"]), interval, unit_of(problem, entry), f"{row['r_hat']:.3f}",
+             f"{row['ess_bulk']:.0f}")
+        )  # fmt: skip
+    lines = [text_table(("parameter", "median", "90 % interval", "unit", "R-hat", "bulk ESS"), rows, left=(0, 2, 3))]
+    if hidden:
+        lines.append(f"and {hidden} standardised deviations of subjects or experiments (summary.csv)")
+    divergences = int(tree["sample_stats"]["diverging"].sum())
+    sizes = tree["posterior"].sizes
+    lines.append(
+        f"{sizes['chain']} chains of {sizes['draw']} draws: worst R-hat {table['r_hat'].max():.3f}, least bulk ESS "
+        f"{table['ess_bulk'].min():.0f}, {divergences} divergent, "
+        f"{tree.attrs['failed_posterior_draws']} draws could not be integrated, {tree.attrs['sampling_seconds']:.0f} s"
+    )
+    if table["r_hat"].max() > 1.01 or table["ess_bulk"].min() < 400:
+        lines.append("the chains have not converged (R-hat below 1.01 and bulk ESS above 400 are wanted): "
+                     "raise --warmup and --draws")  # fmt: skip
+    return "\n".join(lines)
+
+
+def fit_text(problem: Problem, best: Fit) -> str:
+    """The best fit for a terminal."""
+    values = problem.parameters.linear(best.best)
+    rows = []
+    for entry, value in zip(problem.parameters.entries, values, strict=True):
+        if entry.role != "eta":
+            note = "on a bound" if entry.name in best.at_bound else ""
+            rows.append((entry.name, figure(value), unit_of(problem, entry), note))
+    return text_table(("parameter", "best", "unit", ""), rows, left=(0, 2, 3))
+
+
+def unit_of(problem: Problem, entry) -> str:
+    """Unit of an entry where it is a parameter of the model."""
+    if entry.role != "value" or entry.parameter not in problem.model.parameter_names:
+        return ""
+    unit = problem.model.unit(entry.parameter)
+    return "" if unit == "dimensionless" else unit
+
+
+calibrate = Command(
+    name="calibrate",
+    summary="fit a model to measurements and draw from the posterior",
+    configure=configure,
+    run=run,
+    description="""\
+Calibrate a model to a table of measurements.
+
+  twin calibrate --model theophylline --data serum.csv --map time=hours,value=conc --dose gut=4.02@0 --out results
+  twin calibrate --study influenza_baccam2006 --out results
+
+FOLDER gets fit.csv (a row per start, best first), posterior.nc (draws in ArviZ's schema) and summary.csv.
+Parameters are on their linear scale in all three.""",
+)

@@ -1,0 +1,92 @@
+"""An assessment in plain text that fits a terminal, and its results as files."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twin.commands.files import write_table, write_tree
+from twin.commands.tables import figure, terminal_width, text_table
+
+if TYPE_CHECKING:
+    from calibration.sim2real.assessment import Assessment
+
+MOST_ROWS = 24
+
+
+def write_assessment(assessment: Assessment, folder: Path, saved: list[Path]) -> Path:
+    """Write the page, the scores and the draws of every fold; each is added to `saved` once it is complete.
+
+    Returns:
+        The page.
+    """
+    page = assessment.to_html(folder / "report.html")
+    saved.append(page)
+    write_table(assessment.scores, folder / "scores.csv")
+    saved.append(folder / "scores.csv")
+    for number, (fold, tree) in enumerate(zip(assessment.split.folds, assessment.draws, strict=True), start=1):
+        tree.attrs["held_out"] = fold.label
+        path = folder / f"draws_{number}.nc"
+        write_tree(tree, path)
+        saved.append(path)
+    return page
+
+
+def verdict_text(assessment: Assessment) -> str:
+    """Title, what was held out, and the verdict."""
+    held = "; ".join(fold.label for fold in assessment.split.folds)
+    held_out = f"Held out: {held} ({assessment.gap.readings} readings)"
+    wrapped = (textwrap.fill(text, terminal_width()) for text in (assessment.title, held_out))
+    return "\n".join((*wrapped, "", textwrap.fill(str(assessment.verdict), terminal_width())))
+
+
+def scores_text(assessment: Assessment) -> str:
+    """Twin, baselines and noise floor on the held-out readings."""
+    rows = []
+    for _, row in assessment.by_forecaster.iterrows():
+        numbers = (figure(row[c], 3) for c in ("crps", "coverage_50", "coverage_90", "interval_score", "elpd"))
+        rows.append((str(row["forecaster"]), *numbers))
+    head = ("forecaster", "CRPS", "in 50 %", "in 90 %", "interval score", "ELPD")
+    return text_table(head, rows)
+
+
+def parameters_text(assessment: Assessment) -> str:
+    """Estimated parameters beside published values."""
+    table = assessment.parameters
+    if "role" in table:
+        table = table[table["role"] != "eta"]
+    rows = []
+    for _, row in table.head(MOST_ROWS).iterrows():
+        inside = {True: "inside", False: "outside"}.get(row["inside"], "")
+        interval = f"{figure(row['q05'], 3)} to {figure(row['q95'], 3)}"
+        rows.append(
+            (row["name"], figure(row["median"], 3), interval, figure(row["published"], 3), inside, str(row["unit"]))
+        )
+    text = text_table(("parameter", "median", "90 % interval", "published", "", "unit"), rows, left=(0, 2, 4, 5))
+    more = len(table) - MOST_ROWS
+    return f"{text}\nand {more} more on the page" if more > 0 else text
+
+
+def diagnostics_text(assessment: Assessment) -> str:
+    """Whether the computation can be trusted."""
+    known = assessment.diagnostics
+    failed = f"{known.get('failed_starts', 0)} starts and {known.get('failed_draws', 0)} draws failed"
+    return "\n".join(
+        textwrap.wrap(
+            f"{known.get('draws', 0)} draws: worst R-hat {worst_r_hat(assessment):.3f}, least bulk ESS "
+            f"{least_ess(assessment):.0f}, {known.get('divergences', 0)} divergent; {failed}; "
+            f"{float(known.get('seconds', float('nan'))):.0f} s",
+            terminal_width(),
+        )
+    )
+
+
+def worst_r_hat(assessment: Assessment) -> float:
+    """The largest R-hat of all parameters; NaN where there is none."""
+    return float(assessment.diagnostics.get("worst_r_hat", float("nan")))
+
+
+def least_ess(assessment: Assessment) -> float:
+    """The smallest bulk effective sample size of all parameters; NaN where there is none."""
+    return float(assessment.diagnostics.get("least_ess_bulk", float("nan")))

@@ -1,0 +1,137 @@
+"""Laws of every noise model: a density, its distribution function, its draws and its information belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import logsumexp
+
+from calibration.noise import NOISE_MODELS, NoiseModel
+from twin.precision import float64
+from twin.study import NoiseFamily
+
+F, S = 3.0, 0.7
+FAR = (-1e6, -1e3, -40.0)
+NEAR = (-12.0, -3.0, -0.5, 0.0, 0.5, 3.0, 8.0)
+
+
+@pytest.fixture(autouse=True)
+def double_precision() -> Iterator[None]:
+    with float64():
+        yield
+
+
+@pytest.fixture(params=sorted(NOISE_MODELS))
+def model(request: pytest.FixtureRequest) -> NoiseModel:
+    return NOISE_MODELS[request.param](df=4.0)
+
+
+def at(model: NoiseModel, standard: np.ndarray) -> np.ndarray:
+    """Readings that lie so many scales from the prediction."""
+    return F * np.exp(S * standard) if model.positive else F + S * standard
+
+
+def grid(model: NoiseModel) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights over all readings: the trapezoidal rule in asinh of the standardised reading."""
+    u = np.linspace(-12.0, 12.0, 6001) if not model.positive else np.linspace(-5.0, 5.0, 6001)
+    reading = at(model, np.sinh(u))
+    slope = S * np.cosh(u) * (reading if model.positive else 1.0)
+    return reading, slope * (u[1] - u[0])
+
+
+def density(model: NoiseModel, reading: np.ndarray) -> np.ndarray:
+    return np.asarray(model.log_density(jnp.asarray(reading), jnp.asarray(F), jnp.asarray(S)))
+
+
+def below(model: NoiseModel, limit: np.ndarray) -> np.ndarray:
+    return np.asarray(model.log_below(jnp.asarray(limit), jnp.asarray(F), jnp.asarray(S)))
+
+
+def test_the_registry_holds_what_studies_may_name() -> None:
+    assert set(NOISE_MODELS) == set(get_args(NoiseFamily))
+    assert all(name == model.family for name, model in NOISE_MODELS.items())
+
+
+def test_density_integrates_to_one(model: NoiseModel) -> None:
+    reading, weight = grid(model)
+    assert np.sum(np.exp(density(model, reading)) * weight) == pytest.approx(1.0, abs=1e-10)
+
+
+@pytest.mark.parametrize("standard", [-30.0, *NEAR])
+def test_probability_below_is_the_integral_of_the_density(model: NoiseModel, standard: float) -> None:
+    # Distances below the limit on a double-exponential grid: dense where a deep tail falls off, wide for heavy ones.
+    x = np.linspace(-8.0, 16.0, 4001)
+    distance = np.exp(x - np.exp(-x))
+    slope = distance * (1 + np.exp(-x)) * (x[1] - x[0])
+    if model.positive:
+        distance, slope = distance[distance < 200], slope[distance < 200]
+    reading = at(model, standard - distance)
+    jacobian = S * slope * (reading if model.positive else 1.0)
+    expected = logsumexp(density(model, reading), b=jacobian)
+    assert below(model, at(model, np.asarray(standard))) == pytest.approx(expected, rel=1e-8, abs=1e-10)
+
+
+@pytest.mark.parametrize("standard", NEAR)
+def test_slope_of_the_probability_is_density_over_probability(model: NoiseModel, standard: float) -> None:
+    limit = at(model, np.asarray(standard))
+    slope = jax.grad(lambda x: model.log_below(x, jnp.asarray(F), jnp.asarray(S)))(jnp.asarray(limit))
+    assert slope == pytest.approx(np.exp(density(model, limit) - below(model, limit)), rel=1e-8)
+
+
+@pytest.mark.parametrize("standard", (*FAR, *NEAR, 40.0))
+def test_tails_have_finite_values_and_derivatives(model: NoiseModel, standard: float) -> None:
+    """Also the second derivative, which is the curvature of censored readings in a fit."""
+    if model.positive and standard < -900:
+        pytest.skip("such a reading is below the smallest float")
+    limit, s = jnp.asarray(at(model, np.asarray(standard))), jnp.asarray(S)
+
+    def log_below(f: jax.Array) -> jax.Array:
+        return model.log_below(limit, f, s)
+
+    value, slope = jax.value_and_grad(log_below)(jnp.asarray(F))
+    curvature = jax.grad(jax.grad(log_below))(jnp.asarray(F))
+    by_scale = jax.grad(lambda s: model.log_below(limit, jnp.asarray(F), s))(s)
+    assert np.isfinite([value, slope, curvature, by_scale]).all()
+    assert value <= 0 and slope <= 0
+
+
+def test_draws_follow_the_distribution_function(model: NoiseModel) -> None:
+    draws = np.asarray(model.draw(jax.random.key(5), jnp.full(20_000, F), jnp.full(20_000, S)))
+    assert stats.kstest(draws, lambda x: np.exp(below(model, x))).pvalue > 1e-3
+    assert not model.positive or draws.min() > 0
+    error = 1.2533 / np.sqrt(len(draws))  # of a median, in standard deviations
+    assert np.median(draws) == pytest.approx(F, abs=4 * error * S * (F if model.positive else 1.0))
+
+
+def test_information_is_the_mean_square_of_the_score(model: NoiseModel) -> None:
+    reading, weight = grid(model)
+    probability = np.exp(density(model, reading)) * weight
+    y = jnp.asarray(reading)
+
+    def score(argument: int) -> np.ndarray:
+        def total(f: jax.Array, s: jax.Array) -> jax.Array:
+            return model.log_density(y, f, s)
+
+        return np.asarray(jax.jacfwd(total, argnums=argument)(jnp.asarray(F), jnp.asarray(S)))
+
+    by_value, by_scale = model.information(jnp.asarray(F), jnp.asarray(S))
+    assert by_value == pytest.approx(np.sum(score(0) ** 2 * probability), rel=1e-8)
+    assert by_scale == pytest.approx(np.sum(score(1) ** 2 * probability), rel=1e-8)
+
+
+def test_log_normal_survives_predictions_that_are_not_positive() -> None:
+    """Integration error leaves small negative numbers: improbable, but no NaN, and no information."""
+    model = NOISE_MODELS["log_normal"]()
+    f = jnp.asarray([0.0, -1e-12])
+    value = model.log_density(jnp.asarray(2.0), f, jnp.asarray(0.5))
+    slope = jax.grad(lambda f: jnp.sum(model.log_density(jnp.asarray(2.0), f, jnp.asarray(0.5))))(f)
+    information, _ = model.information(f, jnp.asarray(0.5))
+    assert np.isfinite(value).all() and (np.asarray(value) < -1e4).all()
+    np.testing.assert_array_equal(slope, 0.0)
+    np.testing.assert_array_equal(information, 0.0)

@@ -1,0 +1,46 @@
+"""What all tests share: frugal threads, a cache of compiled programs, a guard on JAX's precision switch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Set before JAX and BLAS are loaded: pytest-xdist already uses every core.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled programs between runs (``--cache-clear`` removes them).
+
+    Each xdist worker has its own folder: JAX does not write entries atomically, and a half-written one is a warning.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ or not hasattr(config, "cache"):
+        return
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    # The cache plugin's own folder; workers have no `config.cache` that may make directories.
+    folder = Path(config.rootpath) / ".pytest_cache" / "d" / f"jax-{worker}"
+    folder.mkdir(parents=True, exist_ok=True)
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+@pytest.fixture(autouse=True)
+def precision_switch_stays() -> Iterator[None]:
+    """Fails a test that leaves JAX's global precision switch other than it found it."""
+
+    def switch() -> bool:
+        jax = sys.modules.get("jax")
+        return bool(jax.config.jax_enable_x64) if jax is not None else False
+
+    before = switch()
+    yield
+    assert switch() == before, "the test left jax_enable_x64 flipped"

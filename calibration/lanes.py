@@ -1,8 +1,8 @@
 """Functions of one parameter vector that run many vectors as lanes of one solve, with exact derivatives.
 
-`jax.vmap` of a solver written for one trajectory would put the batch first and repeat work for finished lanes. Here a
-function is written for many vectors at once; `vmap`, nested or not, reaches that version, and `grad` and `jvp` reach its
-own derivative.
+`jax.vmap` of a solver written for one trajectory would put the batch first and repeat work for finished lanes. Here
+a function is written for many vectors at once; `vmap`, nested or not, reaches that version, and `grad` and `jvp` reach
+its own derivative.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ def differentiable(
     @function.defjvp
     def _(primals: tuple[Vector], tangents: tuple[Vector]):
         result, jacobian = value_and_jacobian(primals[0][None])  # type: ignore[misc]
-        return result[0], jacobian[0] @ tangents[0]
+        # Not a matrix product: its transpose would ask for float64 by name, which JAX refuses outside the x64 context.
+        return result[0], jnp.sum(jacobian[0] * tangents[0], axis=-1)
 
     return function

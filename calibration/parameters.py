@@ -2,8 +2,8 @@
 
 A series is one subject in one experiment; its parameters are the model's, with the estimated ones replaced. A parameter
 may be shared, differ freely between subjects or experiments, or differ around a typical value (``typical +
-between * eta`` on the estimation scale, with standard normal ``eta``: the non-centred form, which samples well when there are
-few readings per subject).
+between * eta`` on the estimation scale, with standard normal ``eta``: the non-centred form, which samples well when
+there are few readings per subject).
 """
 
 from __future__ import annotations

@@ -55,7 +55,10 @@ class PriorDensity:
             jstats.t.logpdf(standard, STUDENT_DF) - jnp.log(self.scale),
             jnp.where(standard >= 0, jstats.norm.logpdf(standard) + jnp.log(2.0) - jnp.log(self.scale), -jnp.inf),
         ]
-        each = jnp.select([self.family == index for index in range(len(options))], options)
+        # Not jnp.select: its argmax cannot be lowered from a jit outside the x64 context.
+        each = options[0]
+        for index, option in enumerate(options[1:], start=1):
+            each = jnp.where(self.family == index, option, each)
         each = each - jnp.log(jnp.where(self.family == 0, 1.0, self._mass))
         inside = (theta >= self.lower) & (theta <= self.upper)
         return jnp.sum(jnp.where(inside, each, -jnp.inf), axis=-1)

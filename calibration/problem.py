@@ -35,6 +35,10 @@ class Problem:
 
     The vector ``theta`` holds the estimated numbers on their estimation scales, in the order of `names`.
 
+    The functions compute in float64 whatever JAX's switch says. Code around them does not: `jax.jit`, `vmap` and `grad`
+    of them work anywhere, but hand over float32 vectors and gradients unless called inside ``jax.enable_x64(True)``,
+    which `jax.jacrev`, and a jitted likelihood with censored Student-t readings, cannot do without.
+
     Args:
         model: The mechanism.
         measurements: A table (`Measurements`, pandas) or the path of a CSV file.
@@ -124,7 +128,8 @@ class Problem:
         }
         model = library.load_model(study.model)
         table = library.dataset(study.dataset).load()
-        return cls(model, table, study.estimates, study.noise, **(arguments | changes))
+        measurements = Measurements.from_table(table, model, source=study.dataset)
+        return cls(model, measurements, study.estimates, study.noise, **(arguments | changes))
 
     def with_rows(self, rows: Bool[np.ndarray, " reading"]) -> Problem:
         """The same problem with only some of the readings; the vector keeps all its entries.
@@ -135,6 +140,14 @@ class Problem:
         part = object.__new__(Problem)
         part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
         part.measurements = self.measurements.subset(np.asarray(rows, dtype=bool))
+        part._bind()
+        return part
+
+    def with_tolerance(self, tolerance: Tolerance) -> Problem:
+        """The same problem, integrated more or less exactly."""
+        part = object.__new__(Problem)
+        part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
+        part.measurements, part.tolerance = self.measurements, tolerance
         part._bind()
         return part
 

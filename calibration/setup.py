@@ -207,12 +207,12 @@ def _noise(
     table = measurements.table
     noise, scales, remarks = {}, [], []
     for name in measurements.observables:
-        rows = table[table["observable"] == name]
+        rows = table.loc[table["observable"] == name]
         wished = wishes.noise.get(name) or wishes.noise.get("") or Noise()
         noise[name] = wished
         if wished.scale is not None:
             continue
-        if rows["noise"].notna().all():
+        if not np.isnan(rows["noise"].to_numpy(dtype=float)).any():
             remarks.append(f"the noise of {name} is taken from the table")
             continue
         scale = f"sd_{name}"

@@ -55,7 +55,7 @@ def _overview() -> str:
     cards = [library.card(name) for name in library.list_models()]
     models_table = text_table(
         ("model", "states", "parameters", "what"),
-        [(c.model.name, len(c.model.state_names), len(c.model.parameter_names), c.title) for c in cards],
+        [(c.model.name, str(len(c.model.state_names)), str(len(c.model.parameter_names)), c.title) for c in cards],
         left=(0, 3),
     )
     sets = [library.dataset(name) for name in library.list_datasets()]

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
 
 import jax
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def float64():
@@ -23,7 +19,7 @@ def float64():
     return jax.enable_x64(True)
 
 
-def in_float64(function: Callable[P, R]) -> Callable[P, R]:
+def in_float64[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Decorator: the function runs inside `float64`."""
 
     @functools.wraps(function)

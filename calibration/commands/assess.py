@@ -13,6 +13,7 @@ from twin.errors import ProblemError
 
 if TYPE_CHECKING:
     from calibration.problem import Problem
+    from calibration.sim2real.assess import Kind
     from calibration.sim2real.splits import Split
 
 KINDS = ("time", "subject", "experiment")
@@ -59,7 +60,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _held_out(problem: Problem, kind: str, names: str | None) -> str | Split:
+def _held_out(problem: Problem, kind: Kind, names: str | None) -> Kind | Split:
     """The kind of split, or the split itself where experiments are named."""
     if names is None:
         return kind

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from calibration.problem import Problem
+    from calibration.sim2real.assess import Kind
     from calibration.sim2real.assessment import Assessment
 
 COLUMNS = {
@@ -73,7 +74,7 @@ def run(args: Namespace) -> int:
     folder = output_folder(args.out)
     output_folder(str(folder / "rows"))
     settings = {name: getattr(args, name) for name in ("seed", "starts", "chains", "warmup", "draws", "folds")}
-    tasks = [(study, split) for study in chosen for split in library.study(study).splits]
+    tasks: list[tuple[str, Kind]] = [(study, split) for study in chosen for split in library.study(study).splits]
     rows, failures = [], []
     for number, (study, split) in enumerate(tasks, start=1):
         label = f"[{number}/{len(tasks)}] {study}, {split}"
@@ -110,7 +111,9 @@ def _chosen(text: str | None, known: Sequence[str]) -> list[str]:
     return names
 
 
-def _row(study: str, split: str, settings: Mapping[str, Any], folder: Path, quiet: bool) -> tuple[dict[str, Any], bool]:
+def _row(
+    study: str, split: Kind, settings: Mapping[str, Any], folder: Path, quiet: bool
+) -> tuple[dict[str, Any], bool]:
     """The row of one task, and whether it was computed now; errors become a row with "error"."""
     import calibration
 
@@ -167,13 +170,15 @@ def task_key(problem: Problem, split: str, settings: Mapping[str, Any]) -> str:
 
 def row_of(study: str, assessment: Assessment) -> dict[str, Any]:
     """The row of an assessment: numbers (NaN where there is none) and words, by the names of `COLUMNS`."""
+    import numpy as np
+
     readings, scores, gap = assessment.readings, assessment.scores, assessment.gap
     series = readings[["experiment", "subject"]].drop_duplicates()
-    trained = readings.groupby("fold")["train"].sum()
+    trained = int(np.sum(readings["train"].to_numpy(dtype=bool))) / len(assessment.split.folds)
     return {
         "study": study,
         "split": assessment.split.name,
-        "train": round(float(trained.mean())),
+        "train": round(trained),
         "test": gap.readings,
         "series": len(series),
         "gap": float(gap.value),
@@ -183,10 +188,10 @@ def row_of(study: str, assessment: Assessment) -> dict[str, Any]:
         "baseline": gap.baseline_name,
         "crps_baseline": float(gap.baseline),
         "floor": float(gap.floor),
-        "coverage_50": float(scores["coverage_50"].mean()),
-        "coverage_90": float(scores["coverage_90"].mean()),
-        "interval_score": float(scores["interval_score"].mean()),
-        "elpd": float(scores["elpd"].sum()),
+        "coverage_50": float(np.mean(scores["coverage_50"].to_numpy(dtype=float))),
+        "coverage_90": float(np.mean(scores["coverage_90"].to_numpy(dtype=float))),
+        "interval_score": float(np.mean(scores["interval_score"].to_numpy(dtype=float))),
+        "elpd": float(np.sum(scores["elpd"].to_numpy(dtype=float))),
         "r_hat": worst_r_hat(assessment),
         "ess": least_ess(assessment),
         "divergences": int(assessment.diagnostics.get("divergences", 0)),
@@ -208,7 +213,7 @@ def markdown(table: pd.DataFrame) -> str:
     shown = [name for name in COLUMNS if name not in ("gap_low", "gap_high")]
     head = [COLUMNS[name] for name in shown]
     lines = ["| " + " | ".join(head) + " |", "|" + "|".join(" --- " if n in _TEXT else " ---: " for n in shown) + "|"]
-    for _, row in table.iterrows():
+    for row in table.to_dict("records"):
         cells = []
         for name in shown:
             if name == "gap":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from calibration.problem import Problem
 
 STARTS = 100
+MOST_R_HAT, LEAST_ESS = 1.01, 400.0
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -72,9 +73,9 @@ def waterfall(problem: Problem, best: Fit) -> pd.DataFrame:
 
 def posterior_summary(problem: Problem, tree: xr.DataTree) -> pd.DataFrame:
     """ArviZ's summary of every entry, linear scale, with the median and the middle 90 %."""
-    import arviz_stats
+    from arviz_stats.summary import summary as summarise
 
-    table = arviz_stats.summary(tree, var_names=list(problem.names), ci_prob=0.9, ci_kind="eti", round_to="none")
+    table = summarise(tree, var_names=list(problem.names), ci_prob=0.9, ci_kind="eti", round_to="none")
     posterior = tree["posterior"].to_dataset()
     for place, (name, share) in enumerate((("median", 0.5), ("q05", 0.05), ("q95", 0.95))):
         values = [float(posterior[entry].quantile(share)) for entry in problem.names]
@@ -84,6 +85,8 @@ def posterior_summary(problem: Problem, tree: xr.DataTree) -> pd.DataFrame:
 
 def posterior_text(problem: Problem, table: pd.DataFrame, tree: xr.DataTree) -> str:
     """The posterior for a terminal: parameters, convergence, what failed."""
+    import numpy as np
+
     rows, hidden = [], 0
     for entry in problem.parameters.entries:
         if entry.role == "eta":
@@ -98,16 +101,17 @@ def posterior_text(problem: Problem, table: pd.DataFrame, tree: xr.DataTree) -> 
     lines = [text_table(("parameter", "median", "90 % interval", "unit", "R-hat", "bulk ESS"), rows, left=(0, 2, 3))]
     if hidden:
         lines.append(f"and {hidden} standardised deviations of subjects or experiments (summary.csv)")
-    divergences = int(tree["sample_stats"]["diverging"].sum())
+    divergences = int(np.sum(tree["sample_stats"].to_dataset()["diverging"].to_numpy()))
     sizes = tree["posterior"].sizes
+    worst, least = float(np.max(table["r_hat"].to_numpy())), float(np.min(table["ess_bulk"].to_numpy()))
     lines.append(
-        f"{sizes['chain']} chains of {sizes['draw']} draws: worst R-hat {table['r_hat'].max():.3f}, least bulk ESS "
-        f"{table['ess_bulk'].min():.0f}, {divergences} divergent, "
+        f"{sizes['chain']} chains of {sizes['draw']} draws: worst R-hat {worst:.3f}, least bulk ESS "
+        f"{least:.0f}, {divergences} divergent, "
         f"{tree.attrs['failed_posterior_draws']} draws could not be integrated, {tree.attrs['sampling_seconds']:.0f} s"
     )
-    if table["r_hat"].max() > 1.01 or table["ess_bulk"].min() < 400:
-        lines.append("the chains have not converged (R-hat below 1.01 and bulk ESS above 400 are wanted): "
-                     "raise --warmup and --draws")  # fmt: skip
+    if worst > MOST_R_HAT or least < LEAST_ESS:
+        wanted = f"R-hat below {MOST_R_HAT} and bulk ESS above {LEAST_ESS:.0f}"
+        lines.append(f"the chains have not converged ({wanted} are wanted): raise --warmup and --draws")
     return "\n".join(lines)
 
 

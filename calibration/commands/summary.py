@@ -44,7 +44,7 @@ def verdict_text(assessment: Assessment) -> str:
 def scores_text(assessment: Assessment) -> str:
     """Twin, baselines and noise floor on the held-out readings."""
     rows = []
-    for _, row in assessment.by_forecaster.iterrows():
+    for row in assessment.by_forecaster.to_dict("records"):
         numbers = (figure(row[c], 3) for c in ("crps", "coverage_50", "coverage_90", "interval_score", "elpd"))
         rows.append((str(row["forecaster"]), *numbers))
     head = ("forecaster", "CRPS", "in 50 %", "in 90 %", "interval score", "ELPD")
@@ -55,9 +55,9 @@ def parameters_text(assessment: Assessment) -> str:
     """Estimated parameters beside published values."""
     table = assessment.parameters
     if "role" in table:
-        table = table[table["role"] != "eta"]
+        table = table.loc[table["role"] != "eta"]
     rows = []
-    for _, row in table.head(MOST_ROWS).iterrows():
+    for row in table.head(MOST_ROWS).to_dict("records"):
         inside = {True: "inside", False: "outside"}.get(row["inside"], "")
         interval = f"{figure(row['q05'], 3)} to {figure(row['q95'], 3)}"
         rows.append(

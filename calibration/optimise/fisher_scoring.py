@@ -1,8 +1,8 @@
 """Fisher scoring with Levenberg-Marquardt damping inside bounds, all starts side by side.
 
-Every iteration evaluates the trial points of all running starts in one batched call, with gradient and curvature, so that
-an accepted trial needs no second evaluation. At a bound, components whose gradient points outward are held (an active
-set); the damped system is solved for the others.
+Every iteration evaluates the trial points of all running starts in one batched call, with gradient and curvature, so
+that an accepted trial needs no second evaluation. At a bound, components whose gradient points outward are held (an
+active set); the damped system is solved for the others.
 
 References:
     Levenberg, Q. Appl. Math. 2:164-168 (1944); Marquardt, SIAM J. Appl. Math. 11:431-441 (1963); damping update of

@@ -5,10 +5,10 @@ With predictions f and noise scales s, both functions of theta, the negative log
     gradient   g = -sum_r (dl_r/df) f_r' - sum_r (dl_r/ds) s_r' - (log prior)'
     curvature  H =  sum_r I_f f_r' f_r'^T + sum_r I_s s_r' s_r'^T + prior precision,
 
-where I_f and I_s are the Fisher information of one reading. H is positive semi-definite, also where the Hessian is not, and
-equals the Gauss-Newton matrix for normal noise of known scale. A censored reading has the observed information of its
-probability, -d^2 log P / df^2, which is non-negative because the distribution functions are log-concave near their limits;
-where they are not (Student-t far above the limit) it is cut off at zero.
+where I_f and I_s are the Fisher information of one reading. H is positive semi-definite, also where the Hessian is not,
+and equals the Gauss-Newton matrix for normal noise of known scale. A censored reading has the observed information of
+its probability, -d^2 log P / df^2, which is non-negative because the distribution functions are log-concave near their
+limits; where they are not (Student-t far above the limit) it is cut off at zero.
 """
 
 from __future__ import annotations

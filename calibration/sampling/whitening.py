@@ -1,7 +1,8 @@
 """Coordinates in which the posterior is roughly standard normal.
 
-The bounds are removed by a logistic map, ``theta = lower + (upper - lower) * sigmoid(u)``, and ``u = centre + L z`` removes
-scales and correlations: L L^T is the inverse of the curvature at the best fit. NUTS then needs little adaptation.
+The bounds are removed by a logistic map, ``theta = lower + (upper - lower) * sigmoid(u)``, and ``u = centre + L z``
+removes scales and correlations: L L^T is the inverse of the curvature at the best fit. NUTS then needs little
+adaptation.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
+import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -23,6 +24,7 @@ from calibration.sim2real.splits import Split, make_split, split_subject, split_
 from calibration.sim2real.verdict import NAMES, judge
 from twin import library
 from twin.errors import ProblemError
+from twin.precision import float64
 
 Kind = Literal["time", "subject", "experiment"]
 
@@ -146,10 +148,12 @@ def _floor(
 ) -> Floor:
     """The noise floor; the posterior noise of the first fold is one of its sources."""
     posterior = {}
-    predicted = results[0].train.predict_many(results[0].theta[:: max(1, len(results[0].theta) // 100)])
+    train, thin = results[0].train, max(1, len(results[0].theta) // 100)
+    with float64():
+        predicted = jax.jit(train.predict_many)(results[0].theta[::thin])
     scale = np.median(np.asarray(predicted.scale), axis=0)
     value = np.abs(np.median(np.asarray(predicted.value), axis=0))
-    for name, rows in results[0].train.bindings.rows_of.items():
+    for name, rows in train.bindings.rows_of.items():
         family = problem.noise[name].family
         on_log = problem.score_scale.get(name, "lin") == "log10"
         if family == "log_normal":
@@ -242,9 +246,9 @@ def _title(problem: Problem, split: Split) -> str:
         "subject": "whole subjects held out",
         "experiment": "whole experiments held out",
     }.get(split.name, "readings held out")
-    if problem.study is None:
-        return f"{problem.name}: {held}"
-    return f"{library.card(problem.study.model).title}: {held}"
+    named = problem.study is not None and problem.study.model in library.list_models()
+    title = library.card(problem.model.name).title if named else problem.name
+    return f"{title}: {held}"
 
 
 __all__ = ["NAMES", "assess"]

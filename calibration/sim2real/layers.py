@@ -113,11 +113,13 @@ def _verification(results: list[FoldResult], converged: pd.DataFrame) -> pd.Data
 
 def _tolerance_change(result: FoldResult) -> float:
     train = result.train
-    tight = object.__new__(Problem)
-    tight.__dict__ = dict(train.__dict__)
-    tight.tolerance = Tolerance(train.tolerance.rtol / 100, train.tolerance.atol / 100, 4 * train.tolerance.max_steps)
-    tight._bind()
-    return abs(float(tight.log_likelihood(result.fit.best)) - float(train.log_likelihood(result.fit.best)))
+    tight = train.with_tolerance(
+        Tolerance(train.tolerance.rtol / 100, train.tolerance.atol / 100, 4 * train.tolerance.max_steps)
+    )
+    with float64():
+        best = jnp.asarray(result.fit.best[None])
+        values = [float(jax.jit(each.log_likelihood_many)(best)[0]) for each in (train, tight)]
+    return abs(values[1] - values[0])
 
 
 def _gradient_error(result: FoldResult) -> float:
@@ -125,16 +127,14 @@ def _gradient_error(result: FoldResult) -> float:
     train, best = result.train, result.fit.best
     steps = 1e-4 * np.maximum(np.abs(best), 1.0)
     with float64():
-        points = np.concatenate([best + np.diag(steps), best - np.diag(steps)])
-        evaluate = jax.jit(train.log_likelihood_and_gradient_many)
-        values, _ = evaluate(jnp.asarray(points))
-        _, gradients = evaluate(jnp.asarray(np.repeat(best[None], len(points), axis=0)))
-    above, below = np.split(np.asarray(values), 2)
+        points = np.concatenate([best + np.diag(steps), best - np.diag(steps), best[None]])
+        values, gradients = jax.jit(train.log_likelihood_and_gradient_many)(jnp.asarray(points))
+    above, below = np.split(np.asarray(values)[:-1], 2)
     differences = (above - below) / (2 * steps)
     # At an optimum gradients vanish: compare with the size of the changes that the differences are made of.
-    curvature = np.abs(above + below - 2 * float(train.log_likelihood(best))) / steps**2
+    curvature = np.abs(above + below - 2 * float(values[-1])) / steps**2
     scale = max(1.0, float(np.max(np.abs(differences))), float(np.sqrt(np.nanmax(curvature))))
-    return float(np.max(np.abs(differences - np.asarray(gradients)[0])) / scale)
+    return float(np.max(np.abs(differences - np.asarray(gradients)[-1])) / scale)
 
 
 def _statistical(result: FoldResult, tests: pd.DataFrame) -> pd.DataFrame:

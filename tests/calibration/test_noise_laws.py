@@ -84,7 +84,7 @@ def test_slope_of_the_probability_is_density_over_probability(model: NoiseModel,
     assert slope == pytest.approx(np.exp(density(model, limit) - below(model, limit)), rel=1e-8)
 
 
-@pytest.mark.parametrize("standard", (*FAR, *NEAR, 40.0))
+@pytest.mark.parametrize("standard", [*FAR, *NEAR, 40.0])
 def test_tails_have_finite_values_and_derivatives(model: NoiseModel, standard: float) -> None:
     """Also the second derivative, which is the curvature of censored readings in a fit."""
     if model.positive and standard < -900:
@@ -98,7 +98,8 @@ def test_tails_have_finite_values_and_derivatives(model: NoiseModel, standard: f
     curvature = jax.grad(jax.grad(log_below))(jnp.asarray(F))
     by_scale = jax.grad(lambda s: model.log_below(limit, jnp.asarray(F), s))(s)
     assert np.isfinite([value, slope, curvature, by_scale]).all()
-    assert value <= 0 and slope <= 0
+    assert value <= 0
+    assert slope <= 0
 
 
 def test_draws_follow_the_distribution_function(model: NoiseModel) -> None:
@@ -132,6 +133,7 @@ def test_log_normal_survives_predictions_that_are_not_positive() -> None:
     value = model.log_density(jnp.asarray(2.0), f, jnp.asarray(0.5))
     slope = jax.grad(lambda f: jnp.sum(model.log_density(jnp.asarray(2.0), f, jnp.asarray(0.5))))(f)
     information, _ = model.information(f, jnp.asarray(0.5))
-    assert np.isfinite(value).all() and (np.asarray(value) < -1e4).all()
+    assert np.isfinite(value).all()
+    assert (np.asarray(value) < -1e4).all()
     np.testing.assert_array_equal(slope, 0.0)
     np.testing.assert_array_equal(information, 0.0)

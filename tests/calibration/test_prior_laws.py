@@ -66,7 +66,8 @@ def test_draws_and_starts_lie_within_the_bounds(prior: PriorDensity) -> None:
     rng = np.random.default_rng(0)
     for points in (prior.draw(rng, 2000), latin_hypercube(prior, 2000, seed=0)):
         assert points.shape == (2000, 1)
-        assert (points >= prior.lower).all() and (points <= prior.upper).all()
+        assert (points >= prior.lower).all()
+        assert (points <= prior.upper).all()
         share = [probability(prior, prior.lower[0], point) for point in points[:50, 0]]
         assert stats.kstest(share, "uniform").pvalue > 1e-3
 
@@ -74,7 +75,8 @@ def test_draws_and_starts_lie_within_the_bounds(prior: PriorDensity) -> None:
 def test_a_hypercube_has_one_point_per_slice(prior: PriorDensity) -> None:
     points = np.sort(latin_hypercube(prior, 50, seed=1)[:, 0])
     edges = prior.quantile(np.linspace(0, 1, 51)[:, None])[:, 0]
-    assert (points >= edges[:-1]).all() and (points <= edges[1:]).all()
+    assert (points >= edges[:-1]).all()
+    assert (points <= edges[1:]).all()
 
 
 def test_density_is_scipys_over_the_mass_between_the_bounds(prior: PriorDensity) -> None:
@@ -98,8 +100,8 @@ def test_gradient_is_the_slope_of_the_log_density(prior: PriorDensity) -> None:
     theta = np.array([0.83])
     theta = np.clip(theta, prior.lower + 0.1, prior.upper - 0.1)
     gradient = jax.grad(lambda x: prior.log_density(x))(theta)
-    ahead, behind = prior.log_density(theta + 1e-6), prior.log_density(theta - 1e-6)
-    assert np.asarray(gradient)[0] == pytest.approx((ahead - behind) / 2e-6, rel=1e-6, abs=1e-8)
+    ahead, behind = float(prior.log_density(theta + 1e-6)), float(prior.log_density(theta - 1e-6))
+    assert float(gradient[0]) == pytest.approx((ahead - behind) / 2e-6, rel=1e-6, abs=1e-8)
 
 
 def test_entries_are_independent() -> None:

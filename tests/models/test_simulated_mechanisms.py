@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from scipy.integrate import solve_ivp
 import models
 import twin
 
-# At the published optimum of Crauste 2017 the pathogen runs away in finite time a little beyond the data: not a point at
-# which two solvers can be compared. This one is a good fit, too, and far from it.
+# At the published optimum of Crauste 2017 the pathogen runs away in finite time a little beyond the data: two solvers
+# cannot be compared there. This one is a good fit, too, and far from it.
 CALMER = {
     name: 10.0**value
     for name, value in zip(
@@ -32,7 +33,7 @@ def _radau(reference: Reference) -> np.ndarray:
     y, found = reference.y0(p), []
     stops = np.union1d(times, PEPOR_TIMES if "scale_tSTAT5" in p else [])
     largest = max(1.0, float(np.abs(y).max()))
-    for start, end in zip(stops[:-1], stops[1:], strict=True):
+    for start, end in pairwise(stops):
         if start in times:
             found.append(y)
         solution = solve_ivp(

@@ -9,8 +9,9 @@ from importlib import import_module
 import pytest
 
 PUBLIC = {
-    "twin": """Assignment Bolus Change ConservedTotal Equilibration Estimate Experiment Infusion Input Measurements Model
-        Noise Observable Parameter Prior Published Reaction Reset State Study float64 read_measurements simulate""",
+    "twin": """Assignment Bolus Change ConservedTotal Equilibration Estimate Experiment Infusion Input
+        Measurements Model Noise Observable Parameter Prior Published Reaction Reset State Study float64
+        read_measurements simulate""",
     "twin.model": """Assignment ConservedTotal Input Model Observable Parameter Published Reaction State""",
     "twin.compile": "System compile_model",
     "twin.experiment": "Bolus Change Equilibration Experiment Infusion Reset",

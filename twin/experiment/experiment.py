@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 
 from twin.errors import ExperimentError
 
@@ -18,7 +19,7 @@ Value = float | int | str
 def _finite(value: Value, what: str, where: str, *, minimum: float | None = None) -> None:
     if isinstance(value, str):
         return
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or math.isnan(value):
+    if not isinstance(value, Real) or isinstance(value, bool) or math.isnan(value):
         raise ExperimentError(f"{what} is {value!r}", where=where, expected="a number or a formula of parameters")
     if math.isinf(value):
         raise ExperimentError(f"{what} is infinite", where=where, expected="a finite number")
@@ -176,7 +177,8 @@ class Experiment:
         doses: Boluses and infusions.
         changes: Parameter changes over time spans.
         resets: States set at given times.
-        parameters: Parameter values for the whole experiment (a condition of the laboratory, a covariate of the subject).
+        parameters: Parameter values for the whole experiment (a condition of the laboratory, a covariate of the
+            subject).
         initial: Initial states that differ from the model's.
         equilibrate: Pre-equilibration; the initial states are then its starting point, and `initial` is
             applied after it.
@@ -238,7 +240,7 @@ def _check_kind(what: str, kinds: tuple[type, ...], given: object) -> None:
 
 
 def _check_repeat(every: Value | None, count: int, where: str) -> None:
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+    if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
         raise ExperimentError(f"the count is {count!r}", where=where, expected="a whole number of at least 1")
     if every is None:
         if count > 1:

@@ -42,7 +42,7 @@ def as_text(model: Model) -> str:
         ),
         ("Initial values", _initial(model)),
         ("Parameters", _parameters(model)),
-        ("References", [reference for reference in model.references]),
+        ("References", list(model.references)),
     ]
     lines = [f"Model {model.name}"]
     for title, rows in sections:

@@ -5,7 +5,8 @@ those nodes (`twin.solve.sample`), so the loop itself knows nothing of samples.
 
 Reverse mode replays the accepted steps backwards and pulls the cotangent through one step at a time: its cost does not
 depend on the number of parameters and its memory is that of the nodes. Step sizes are constants of the differentiation
-(as fractions of their segment, so that moving a border moves the steps in it). Forward mode differentiates the loop itself.
+(as fractions of their segment, so that moving a border moves the steps in it). Forward mode differentiates the loop
+itself.
 """
 
 from __future__ import annotations

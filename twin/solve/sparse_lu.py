@@ -1,8 +1,8 @@
 """Sparse LU factors over lanes, unrolled for one sparsity pattern, without pivoting.
 
 The elimination order is Markowitz's: the pivot that fills in least comes first. Pivots are taken from the diagonal,
-which is safe for the matrices of a Rosenbrock step (a multiple of the identity minus a Jacobian); where a pivot vanishes
-the step's error estimate is not finite and the step is repeated with a smaller one.
+which is safe for the matrices of a Rosenbrock step (a multiple of the identity minus a Jacobian); where a pivot
+vanishes the step's error estimate is not finite and the step is repeated with a smaller one.
 
 References:
     H. M. Markowitz, "The elimination form of the inverse and its application to linear programming", Management

@@ -101,7 +101,7 @@ def _balanced(t: np.ndarray, p: Values) -> tuple[np.ndarray, np.ndarray]:
     return gut, steady + body
 
 
-B, I, C, R, E = twin.Bolus, twin.Infusion, twin.Change, twin.Reset, twin.Experiment
+B, F, C, R, E = twin.Bolus, twin.Infusion, twin.Change, twin.Reset, twin.Experiment
 CASES: dict[str, tuple[twin.Experiment, Course]] = {
     "nothing": (E(), lambda t, p: (nothing(t), nothing(t))),
     "bolus_at_t0": (E([B("gut", 3.0)]), _oral((3.0, 0.0))),
@@ -117,17 +117,17 @@ CASES: dict[str, tuple[twin.Experiment, Course]] = {
     ),
     "dose_at_the_last_sample": (E([B("gut", 3.0, 8.0)]), _oral((3.0, 8.0))),
     "dose_after_the_last_sample": (E([B("gut", 3.0, 9.0), B("body", 1.0, "lag + 100")]), _oral((0.0, 0.0))),
-    "infusion": (E([I("body", 3.0, 1.0, 2.0)]), lambda t, p: (nothing(t), 3.0 * infused(t - 1, 2.0, p["ke"]))),
+    "infusion": (E([F("body", 3.0, 1.0, 2.0)]), lambda t, p: (nothing(t), 3.0 * infused(t - 1, 2.0, p["ke"]))),
     "infusion_beyond_the_end": (
-        E([I("body", 3.0, 7.0, 4.0)]),
+        E([F("body", 3.0, 7.0, 4.0)]),
         lambda t, p: (nothing(t), 3.0 * infused(t - 7, 4.0, p["ke"])),
     ),
     "overlapping_infusions": (
-        E([I("body", 3.0, 1.0, 2.0), I("body", 1.0, 2.0, 3.0), I("body", 2.0, 1.0, 2.0)]),
+        E([F("body", 3.0, 1.0, 2.0), F("body", 1.0, 2.0, 3.0), F("body", 2.0, 1.0, 2.0)]),
         lambda t, p: (nothing(t), 5.0 * infused(t - 1, 2.0, p["ke"]) + infused(t - 2, 3.0, p["ke"])),
     ),
     "repeated_infusions": (
-        E([I("body", 2.0, 0.5, 0.5, every=2.0, count=3)]),
+        E([F("body", 2.0, 0.5, 0.5, every=2.0, count=3)]),
         lambda t, p: (nothing(t), 2.0 * sum(infused(t - 0.5 - 2 * i, 0.5, p["ke"]) for i in range(3))),
     ),
     "lag_and_dose_by_formula": (
@@ -139,7 +139,7 @@ CASES: dict[str, tuple[twin.Experiment, Course]] = {
         lambda t, p: _oral(*((1.0, p["lag"] + i * p["span"]) for i in range(3)))(t, p),
     ),
     "infusion_by_formula": (
-        E([I("body", "dose", "lag", "span")]),
+        E([F("body", "dose", "lag", "span")]),
         lambda t, p: (nothing(t), p["dose"] * infused(t - p["lag"], p["span"], p["ke"])),
     ),
     "knock_out_from_a_dose_on": (E([B("body", 1.0, 2.0)], [C("ke", 0.0, 2.0, 5.0)]), _knocked_out),

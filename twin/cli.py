@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 from twin.commands.cache import OPT_OUT, compilation_cache
 from twin.commands.command import Command, Commands, find_commands
+from twin.commands.devices import one_device_per_core
 from twin.commands.remarks import remark, warnings_as_remarks
 from twin.errors import TwinError
 
@@ -69,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: Command, args: argparse.Namespace) -> int:
     args.saved = []
+    if command.computes:
+        one_device_per_core()
     cache = compilation_cache() if command.computes else contextlib.nullcontext()
     try:
         with warnings_as_remarks(args.debug), cache:

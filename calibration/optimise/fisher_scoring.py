@@ -21,6 +21,9 @@ from calibration.optimise.objective import Evaluation
 from twin.progress import Progress
 
 LARGEST_DAMPING = 1e12
+TRUSTED_DAMPING = 1.0
+PATIENCE = 20
+"""A start stops after this many steps in a row that gain less than the tolerance, converged or not."""
 
 
 @dataclass
@@ -60,10 +63,12 @@ def minimise(
         lower: Lower bounds.
         upper: Upper bounds.
         iterations: Most evaluations per start.
-        tolerance: A start has converged when a step that the quadratic model trusts lowers the objective by less.
+        tolerance: A start has converged when a step of little damping lowers the objective by less, or when no step
+            lowers it and the last one of little damping promised less.
         line: Progress to update.
     """
     starts = len(theta)
+    promised, idle = np.full(starts, np.inf), np.zeros(starts, dtype=int)
     damping, growth = np.full(starts, 1e-2), np.full(starts, 2.0)
     run = Run(theta.copy(), at, np.ones(starts, dtype=int), np.zeros(starts, dtype=bool))
     running = np.isfinite(at.value)
@@ -72,6 +77,9 @@ def minimise(
         if not len(active):
             break
         trial, predicted = _steps(run, active, damping, lower, upper)
+        # A heavily damped step promises little anywhere: it says nothing about convergence.
+        trusted = damping[active] <= TRUSTED_DAMPING
+        promised[active] = np.where(trusted, predicted, promised[active])
         new = evaluate(trial)
         gain = run.at.value[active] - new.value
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -83,9 +91,11 @@ def minimise(
         growth[active] = np.where(better, 2.0, 2 * growth[active])
         damping[active] = np.maximum(damping[active], 1e-12)
         run.iterations[active] += 1
-        small = (better & (gain < tolerance) & (ratio > 0.25)) | (predicted < 1e-3 * tolerance)
-        run.converged[active] |= small
-        running[active] = ~small & (damping[active] < LARGEST_DAMPING)
+        small = trusted & ((better & (gain < tolerance) & (ratio > 0.25)) | (predicted < 1e-3 * tolerance))
+        idle[active] = np.where(better & (gain >= tolerance), 0, idle[active] + 1)
+        stuck = (damping[active] >= LARGEST_DAMPING) | (idle[active] >= PATIENCE)
+        run.converged[active] |= small | (stuck & (promised[active] < tolerance))
+        running[active] = ~small & ~stuck
         line.update(iteration + 1, f"{int(running.sum())} of {starts} starts running, best {run.at.value.min():.4g}")
     return run
 
@@ -97,13 +107,25 @@ def _steps(
     theta, gradient, curvature = run.theta[active], run.at.gradient[active], run.at.curvature[active]
     held = ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
     free = ~held
-    both = free[:, :, None] & free[:, None, :]
     diagonal = np.einsum("spp->sp", curvature)
     scale = np.maximum(diagonal, 1e-8 * np.maximum(diagonal.max(axis=1, keepdims=True), 1e-8))
-    matrix = np.where(both, curvature, 0.0)
-    np.einsum("spp->sp", matrix)[...] += np.where(free, damping[active, None] * scale, 1.0)
-    step = -np.linalg.solve(matrix, np.where(free, gradient, 0.0)[..., None])[..., 0]
-    trial = np.clip(theta + step, lower, upper)
+    damped = damping[active, None] * scale
+    moved = np.zeros_like(theta)
+    # A step that leaves the bounds is not merely cut off: the rest of it would go where the whole step wanted it to.
+    # Those that leave are put on their bound and the rest is solved for anew; each round puts at least one there.
+    for _ in range(theta.shape[1] + 1):
+        both = free[:, :, None] & free[:, None, :]
+        matrix = np.where(both, curvature, 0.0)
+        np.einsum("spp->sp", matrix)[...] += np.where(free, damped, 1.0)
+        slope = gradient + np.einsum("spq,sq->sp", curvature, np.where(free, 0.0, moved))
+        step = -np.linalg.solve(matrix, np.where(free, slope, 0.0)[..., None])[..., 0]
+        moved = np.where(free, step, moved)
+        leaves = free & ((theta + moved < lower) | (theta + moved > upper))
+        if not leaves.any():
+            break
+        moved = np.where(leaves, np.clip(theta + moved, lower, upper) - theta, moved)
+        free &= ~leaves
+    trial = np.clip(theta + moved, lower, upper)
     moved = trial - theta
     predicted = -np.einsum("sp,sp->s", gradient, moved)
     predicted -= 0.5 * np.einsum("sp,spq,sq->s", moved, curvature, moved)

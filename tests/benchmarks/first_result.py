@@ -45,9 +45,7 @@ def main() -> None:
     answer = subprocess.run([sys.executable, "-c", SCRIPT, model], capture_output=True, text=True, check=True)
     figures = json.loads(answer.stdout.splitlines()[-1])
     to_first = figures["reached"] - started
-    print(
-        f"{model}: {to_first:.1f} s from process start to the first dataset ({figures['first']:.2f} s of it in the call)"
-    )
+    print(f"{model}: {to_first:.1f} s from process start to the first dataset ({figures['first']:.2f} s in the call)")
     print(
         f"further calls: {1e3 * figures['one']:.1f} ms for one parameter set, {1e3 * figures['many']:.0f} ms for 1,000"
     )

@@ -19,7 +19,7 @@ from twin.commands.remarks import remark
 from twin.commands.tables import terminal_width
 
 STUDY = "influenza_baccam2006"
-FULL = {"starts": 24, "chains": 4, "warmup": 300, "draws": 500}
+FULL = {"starts": 24, "chains": 4, "warmup": 400, "draws": 800}
 QUICK = {"starts": 8, "chains": 2, "warmup": 100, "draws": 100}
 
 

@@ -151,6 +151,7 @@ class ParameterVector:
         for name, slot in self.slots.items():
             value = theta[slot.value]
             if slot.eta is not None:
+                assert slot.between is not None  # wherever there is an eta
                 spread = theta[slot.between] if slot.between_is_estimated else slot.between
                 value = value + spread * theta[slot.eta]
             result[name] = from_scale(value, slot.scale)

@@ -160,8 +160,9 @@ def bands_table(problem: Problem, result: FoldResult, seed: int) -> pd.DataFrame
 def _grid(problem: Problem) -> pd.DataFrame:
     table = problem.measurements.table
     parts = []
-    for (experiment, subject), rows in table.groupby(["experiment", "subject"], sort=False):
-        start = min(problem.experiments[str(experiment)].t0, float(rows["time"].min()))
+    for experiment, subject in problem.measurements.series:
+        rows = table.loc[(table["experiment"] == experiment) & (table["subject"] == subject)]
+        start = min(problem.experiments[experiment].t0, float(rows["time"].min()))
         times = np.linspace(start, float(rows["time"].max()), GRID_POINTS)
         for observable, group in rows.groupby("observable", sort=False):
             everywhere = table.loc[table["observable"] == observable]

@@ -122,7 +122,8 @@ def _power(base: Array, exponent: sp.Expr, walk: Callable) -> Array:
 def _piecewise(node: sp.Piecewise, walk: Callable, walk_condition: Callable) -> Array:
     """First branch whose condition holds; NaN when none does, as sympy and SBML leave it undefined."""
     result = jnp.nan
-    for value, condition in reversed(node.args):
+    for pair in reversed(node.args):
+        value, condition = pair.args
         if condition is sp.true:
             result = walk(value)
         else:

@@ -202,7 +202,11 @@ class Problem:
     # Functions of one vector: jax-traceable, and reaching the lanes when mapped.
 
     def log_likelihood(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:
-        """Logarithm of the density of all readings; minus infinity where the integration fails."""
+        """Logarithm of the density of all readings; minus infinity where the integration fails.
+
+        Computed in double precision whatever JAX's switch says; `jax.grad` and `jax.jit` around it round `theta` and
+        the result to single precision unless they are called inside ``with twin.float64():``.
+        """
         return self._call(self._log_likelihood, theta)
 
     def log_prior(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:

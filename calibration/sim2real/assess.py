@@ -156,6 +156,8 @@ def _floor(
     for name, rows in train.bindings.rows_of.items():
         family = problem.noise[name].family
         on_log = problem.score_scale.get(name, "lin") == "log10"
+        if family == "student_t" and (df := problem.noise[name].df) > 2:
+            scale = np.where(np.isin(np.arange(len(scale)), rows), scale * np.sqrt(df / (df - 2)), scale)
         if family == "log_normal":
             each = scale[rows] / np.log(10) if on_log else scale[rows] * value[rows]
         else:

@@ -52,6 +52,8 @@ _UNARY: dict[type, Callable] = {
     sp.acsch: lambda x: jnp.arcsinh(1 / x),
     sp.acoth: lambda x: jnp.arctanh(1 / x),
     sp.Heaviside: lambda x: jnp.heaviside(x, 0.5),
+    sp.factorial: lambda x: jax.scipy.special.gamma(x + 1.0),
+    sp.gamma: jax.scipy.special.gamma,
 }
 _FOLD: dict[type, Callable] = {
     sp.Add: operator.add,
@@ -203,6 +205,8 @@ class _Walker:
             return functools.reduce(fold, map(self.walk, node.args))
         if (relation := _RELATION.get(node.func)) is not None:
             return relation(*map(self.walk, node.args))
+        if isinstance(node, sp.polygamma):  # of order 0: the derivative of a factorial
+            return jax.scipy.special.digamma(self.walk(node.args[1]))
         return _UNARY[node.func](self.walk(node.args[0]))
 
     def _product(self, node: sp.Mul) -> Array:
@@ -224,6 +228,8 @@ def _refuse_unknown(expressions: Sequence[sp.Basic]) -> None:
     for expression in expressions:
         for node in sp.preorder_traversal(expression):
             if isinstance(node, known) or node.is_Number or node.is_NumberSymbol:
+                continue
+            if isinstance(node, sp.polygamma) and node.args[0] == 0:
                 continue
             if node in (sp.true, sp.false) or type(node).__name__ == "ExprCondPair":
                 continue

@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
-from twin.compile.derivative import derivatives
+from twin.model.derivative import derivatives
 from twin.compile.evaluate import Env, compile_expressions
 from twin.compile.inputs import InputCurve, input_curve
 from twin.compile.switches import expose_switches, switch_times

@@ -4,6 +4,7 @@ from twin.model.model import Model
 from twin.model.parts import (
     Assignment,
     ConservedTotal,
+    Event,
     Input,
     Observable,
     Parameter,
@@ -15,6 +16,7 @@ from twin.model.parts import (
 __all__ = [
     "Assignment",
     "ConservedTotal",
+    "Event",
     "Input",
     "Model",
     "Observable",

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from twin.errors import DuplicateNameError, ModelError
@@ -13,6 +14,7 @@ from twin.model.functions import RESERVED
 from twin.model.parts import (
     Assignment,
     ConservedTotal,
+    Event,
     Input,
     Observable,
     Parameter,
@@ -30,6 +32,7 @@ KINDS: dict[str, type] = {
     "inputs": Input,
     "observables": Observable,
     "conserved": ConservedTotal,
+    "events": Event,
 }
 
 
@@ -60,12 +63,36 @@ def _plain(part: Any, where: str) -> Any:
         published = tuple(_plain_published(item, where) for item in part.published)
         return dataclasses.replace(part, value=finite(part.value, "the value", where), published=published)
     if isinstance(part, Reaction):
-        return dataclasses.replace(part, rate=number_or_text(part.rate, "the rate", where))
+        equation = part.equation
+        if isinstance(equation, Mapping):
+            equation = _plain_mapping(equation, "the coefficient", where)
+        return dataclasses.replace(part, equation=equation, rate=number_or_text(part.rate, "the rate", where))
+    if isinstance(part, Event):
+        return _plain_event(part, where)
     if isinstance(part, (Assignment, Observable, ConservedTotal)):
         return dataclasses.replace(part, formula=number_or_text(part.formula, "the formula", where))
     if isinstance(part, Input):
         return _plain_input(part, where)
     return part
+
+
+def _plain_event(part: Event, where: str) -> Event:
+    if not isinstance(part.trigger, str):
+        raise ModelError(f"the trigger is {part.trigger!r}", where=where, expected="a condition, as text")
+    if not isinstance(part.assignments, Mapping):
+        raise ModelError("assignments is not a mapping", where=where, expected="{state: formula}")
+    return dataclasses.replace(
+        part,
+        assignments=_plain_mapping(part.assignments, "the new value", where),
+        delay=number_or_text(part.delay, "the delay", where),
+        priority=None if part.priority is None else number_or_text(part.priority, "the priority", where),
+    )
+
+
+def _plain_mapping(given: Mapping[str, Any], what: str, where: str) -> Mapping[str, float | str]:
+    return MappingProxyType(
+        {name: number_or_text(value, f"{what} of {name!r}", where) for name, value in given.items()}
+    )
 
 
 def _plain_published(item: Any, where: str) -> Published:

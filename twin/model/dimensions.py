@@ -68,6 +68,14 @@ def check(model: Model) -> None:
     for part in model.observables:
         expression = model.observable_formulas[part.name]
         rules.fits(expression, units[part.name], f"observable {part.name!r}", "its declared unit")
+    for name, expression in model.constraint_formulas.items():
+        rules.of(expression, f"constraint of {name!r}")
+    for part, formulas in zip(model.events, model.event_formulas, strict=True):
+        place = f"event {part.name!r}"
+        rules.condition(formulas.trigger, place)
+        rules.fits(formulas.delay, time, place, "the time unit")
+        for name, value in formulas.assignments.items():
+            rules.fits(value, units[name], place, f"the unit of {name!r}")
     for part in model.conserved:
         rules.of(model.formula(part.formula), f"conserved {part.name!r}")
 
@@ -106,16 +114,17 @@ def _check_reactions(model: Model, rules: _Rules) -> None:
     time = rules.units[TIME.name] or _ONE
     for part, equation in zip(model.reactions, model.equations, strict=True):
         place = f"reaction {part.name!r}"
-        changing = [name for name, change in equation.net.items() if change]
+        # A coefficient that is a formula may carry a conversion of units.
+        changing = [name for name, change in equation.net.items() if change and not isinstance(change, str)]
         if not changing:
             rules.of_name(part.name)
             continue
         first, *others = changing
-        unit = rules.units[first] or _ONE
+        unit = rules.of_amount(first)
         for other in others:
-            if not unit.matches(rules.units[other] or _ONE):
+            if not unit.matches(rules.of_amount(other)):
                 raise UnitError(
-                    f"it turns {first!r} [{unit}] into or together with {other!r} [{rules.units[other]}]",
+                    f"it turns {first!r} [{unit}] into or together with {other!r} [{rules.of_amount(other)}]",
                     where=f"model {model.name!r}, {place}",
                     expected="states of one unit in a reaction, since all change by the same flux",
                     fix="give each its own reaction or ODE",
@@ -145,6 +154,12 @@ class _Rules:
             if earlier == name:
                 break
         return self.units[name]
+
+    def of_amount(self, state: str) -> Scale:
+        """Unit of what reactions change: of the state, or of the state times the size it is a concentration in."""
+        size = self.model.parts[state].compartment  # type: ignore[union-attr]
+        unit = self.units[state] or _ONE
+        return unit if size is None else unit * (self.of_name(size) or _ONE)
 
     def fits(self, expression: sp.Expr, wanted: Scale | None, place: str, why: str) -> None:
         """Refuses an expression that is not in the unit wanted."""
@@ -182,7 +197,7 @@ class _Rules:
             return self._common(_in_order(expression.args), expression, place)
         if isinstance(expression, sp.Piecewise):
             for branch in expression.args:
-                self._check_condition(branch.args[1], place)
+                self.condition(branch.args[1], place)
             return self._common([branch.args[0] for branch in expression.args], expression, place)
         if isinstance(expression, _KEEP_UNIT):
             return self.of(expression.args[0], place)
@@ -249,12 +264,13 @@ class _Rules:
                 )
         return first[1] if first else None
 
-    def _check_condition(self, condition: sp.Basic, place: str) -> None:
+    def condition(self, condition: sp.Basic, place: str) -> None:
+        """Refuses comparisons of different units."""
         if isinstance(condition, Relational):
             self._common([condition.lhs, condition.rhs], condition, place)
             return
         for argument in condition.args:
-            self._check_condition(argument, place)
+            self.condition(argument, place)
 
 
 def _in_order(terms: Iterable[sp.Basic]) -> list[Any]:

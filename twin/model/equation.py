@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,21 +24,46 @@ class Equation:
 
     Args:
         consumed: State name and coefficient on the left, in the order written.
-        produced: The same on the right.
+        produced: The same on the right; coefficients that are formulas, of either sign, stand here as text.
     """
 
     consumed: tuple[tuple[str, float], ...]
-    produced: tuple[tuple[str, float], ...]
+    produced: tuple[tuple[str, float | str], ...]
 
     @property
-    def net(self) -> dict[str, float]:
-        """Change of each state when the reaction happens once; 0 for a catalyst."""
+    def net(self) -> dict[str, float | str]:
+        """Change of each state when the reaction happens once, a number or a formula; 0 for a catalyst."""
         # Fractions keep 0.1 + 0.2 - 0.3 at what the author meant.
         total: dict[str, Fraction] = {}
+        formulas = {name: coefficient for name, coefficient in self.produced if isinstance(coefficient, str)}
         for side, sign in ((self.consumed, -1), (self.produced, 1)):
             for name, coefficient in side:
-                total[name] = total.get(name, Fraction(0)) + sign * Fraction(str(coefficient))
-        return {name: float(value) for name, value in total.items()}
+                if name not in formulas:
+                    total[name] = total.get(name, Fraction(0)) + sign * Fraction(str(coefficient))
+        return {name: float(value) for name, value in total.items()} | formulas
+
+
+def equation_of(changes: Mapping[str, float | str], states: Collection[str], *, where: str) -> Equation:
+    """The equation with the given net change of each state.
+
+    Raises:
+        UnknownSymbolError: A name is not a state.
+    """
+    consumed: list[tuple[str, float]] = []
+    produced: list[tuple[str, float | str]] = []
+    for name, change in changes.items():
+        if name not in states:
+            raise UnknownSymbolError(
+                f"the reaction changes {name!r}, which is not a state",
+                where=where,
+                expected="states of the model",
+                fix=suggestion(str(name), states),
+            )
+        if isinstance(change, str) or change >= 0:
+            produced.append((name, change))
+        else:
+            consumed.append((name, -change))
+    return Equation(tuple(consumed), tuple(produced))
 
 
 def parse_equation(text: str, states: Collection[str], *, where: str) -> Equation:

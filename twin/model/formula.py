@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import cast
 
 import sympy as sp
+from sympy.logic.boolalg import Boolean
 
 from twin.errors import FormulaError
 from twin.model.grammar import Parser
@@ -57,6 +59,15 @@ def parse(formula: str | float | sp.Expr, *, where: str | None = None) -> sp.Exp
     if not math.isfinite(value):
         raise FormulaError(f"the value is {value}", where=where, expected="a finite number")
     return number(value)
+
+
+def as_condition(expression: sp.Basic) -> Boolean:
+    """The truth value that a parsed formula stands for: itself if it was a condition, else whether it is not 0."""
+    if isinstance(expression, sp.Piecewise) and len(expression.args) == 2:
+        (one, condition), (zero, otherwise) = expression.args
+        if (one, zero, otherwise) == (1, 0, sp.true):
+            return cast("Boolean", condition)
+    return cast("Boolean", sp.Ne(expression, 0) if isinstance(expression, sp.Expr) else expression)
 
 
 @lru_cache(maxsize=16384)

@@ -32,6 +32,20 @@ class Function:
     most: int | None = 1
 
 
+class Delay(sp.Function):
+    """``delay(x, lag)``: the value that x had a time `lag` ago."""
+
+    nargs = 2
+    is_real = True
+
+
+class RateOf(sp.Function):
+    """``rateOf(x)``: the time derivative of x along the equations."""
+
+    nargs = 1
+    is_real = True
+
+
 def _sign(x: float) -> float:
     return math.copysign(1.0, x) if x else 0.0
 
@@ -66,6 +80,9 @@ FUNCTIONS: dict[str, Function] = {
     "sign": Function(sp.sign, _sign),
     "floor": Function(sp.floor, math.floor),
     "ceil": Function(sp.ceiling, math.ceil),
+    "factorial": Function(sp.factorial, lambda x: math.gamma(x + 1)),
+    "delay": Function(Delay, lambda x, lag: x, 2, 2),
+    "rateOf": Function(RateOf, lambda x: 0.0),
     "pow": Function(sp.Pow, power, 2, 2),
     "min": Function(sp.Min, min, 2, None),
     "max": Function(sp.Max, max, 2, None),
@@ -95,10 +112,16 @@ FUNCTIONS: dict[str, Function] = {
     "arccoth": Function(sp.acoth, _of_reciprocal(math.atanh)),
 }
 
+EXCLUSIVE_OR = "xor"
+"""The one function of truth values: true where an odd number of its arguments is."""
+
 CONDITIONAL = "piecewise"
 """The one function whose arguments are not all numbers: ``piecewise(value, condition, ..., otherwise)``."""
 
 CONSTANTS = frozenset({"true", "false"})
 
-RESERVED = frozenset({"time", "inf", "nan", CONDITIONAL, *CONSTANTS, *FUNCTIONS})
+OF_TRAJECTORIES = frozenset({"delay", "rateOf"})
+"""Functions whose value depends on how their argument changes in time."""
+
+RESERVED = frozenset({"time", "inf", "nan", CONDITIONAL, EXCLUSIVE_OR, *CONSTANTS, *FUNCTIONS})
 """Names that mean something in every formula and so cannot name a part of a model."""

@@ -22,7 +22,7 @@ import sympy as sp
 from sympy.logic.boolalg import Boolean
 
 from twin.errors import FormulaError, suggestion
-from twin.model.functions import CONDITIONAL, CONSTANTS, FUNCTIONS, power
+from twin.model.functions import CONDITIONAL, CONSTANTS, EXCLUSIVE_OR, FUNCTIONS, power
 from twin.model.symbols import number, symbol
 
 MAX_DEPTH = 64
@@ -242,14 +242,14 @@ class Parser:
                 return sp.true if lowered == "true" else sp.false
             if lowered in ("inf", "nan"):
                 self.fail(token, "a finite number")
-            if token.text == CONDITIONAL or token.text in FUNCTIONS:
+            if token.text in (CONDITIONAL, EXCLUSIVE_OR, *FUNCTIONS):
                 self.fail(token, f"'(' after the function {token.text!r}", found="a function without arguments")
             return symbol(token.text)
-        if token.text != CONDITIONAL and token.text not in FUNCTIONS:
+        if token.text not in (CONDITIONAL, EXCLUSIVE_OR, *FUNCTIONS):
             self.fail(
                 token,
                 "a function of the grammar (a product needs '*')",
-                fix=suggestion(token.text, [CONDITIONAL, *FUNCTIONS]),
+                fix=suggestion(token.text, [CONDITIONAL, EXCLUSIVE_OR, *FUNCTIONS]),
                 found=f"unknown function {token.text!r}",
             )
         arguments = [self.logic()]
@@ -270,6 +270,8 @@ class Parser:
             values = [self.as_number(value) for value in arguments[::2]]
             conditions = [self.as_condition(condition) for condition in arguments[1::2]]
             return sp.Piecewise(*zip(values, [*conditions, sp.true], strict=True))
+        if token.text == EXCLUSIVE_OR:
+            return sp.Xor(*map(self.as_condition, arguments))
         function = FUNCTIONS[token.text]
         if count < function.fewest or (function.most is not None and count > function.most):
             wanted = (

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
+
+
+def as_content(value: Any) -> Any:
+    """Records as mappings of their fields; mappings as sorted pairs, whose keys are names that an author chose."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: as_content(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return [[name, as_content(each)] for name, each in sorted(value.items())]
+    return [as_content(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def without(content: Any, keys: set[str]) -> Any:

@@ -14,14 +14,16 @@ import sympy as sp
 from jaxtyping import Float
 
 from twin.errors import ModelError, UnknownSymbolError, suggestion
-from twin.model import checks, conservation, dimensions, show, typeset
-from twin.model.equation import Equation, parse_equation
+from twin.model import checks, conservation, dimensions, dynamics, events, show, typeset
+from twin.model.equation import Equation, equation_of, parse_equation
 from twin.model.formula import parse
-from twin.model.identity import digest, without
+from twin.model.functions import RateOf
+from twin.model.identity import as_content, digest, without
 from twin.model.parts import (
     DIMENSIONLESS,
     Assignment,
     ConservedTotal,
+    Event,
     Input,
     Observable,
     Parameter,
@@ -34,10 +36,10 @@ from twin.model.symbols import TIME, is_finite, symbol
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Model:
-    """A mechanism: ``d(state)/dt = sum over reactions of (stoichiometry * flux) + ode``.
+    """A mechanism: ``d(state)/dt = sum over reactions of (stoichiometry * flux) / compartment + ode``.
 
-    A state named by no reaction and no ODE stays constant. Immutable; two models are equal when their content
-    is.
+    A state named by no reaction, ODE or constraint stays constant between events. Immutable; two models are equal when
+    their content is.
 
     Args:
         name: Name of the model.
@@ -46,9 +48,12 @@ class Model:
         reactions: Transformations with rate laws.
         odes: Formula of the time derivative by state [state unit / time unit], added to what reactions
             contribute.
+        constraints: Formula by state; the state is determined at every moment by ``0 = formula`` (index 1), its
+            initial value being a first guess. Which formula stands at which of these states does not matter.
         assignments: Quantities computed from others, in any order.
         inputs: Time courses given by points.
         observables: What instruments read. Nothing else may refer to them.
+        events: States set anew when a condition becomes true.
         conserved: Combinations of states that the equations keep constant; verified.
         time_unit: Unit of ``time``.
         description: What the model is about, in words.
@@ -70,9 +75,11 @@ class Model:
     parameters: Sequence[Parameter] = ()
     reactions: Sequence[Reaction] = ()
     odes: Mapping[str, str | float] = field(default_factory=dict)
+    constraints: Mapping[str, str | float] = field(default_factory=dict)
     assignments: Sequence[Assignment] = ()
     inputs: Sequence[Input] = ()
     observables: Sequence[Observable] = ()
+    events: Sequence[Event] = ()
     conserved: Sequence[ConservedTotal] = ()
     time_unit: str = DIMENSIONLESS
     description: str = ""
@@ -88,18 +95,22 @@ class Model:
             raise ModelError("there is no state", where=self._where, expected="at least one State")
         named = {kind: getattr(self, kind) for kind in checks.KINDS if kind != "conserved"}
         checks.check_names(named, self._where)
-        if not isinstance(self.odes, Mapping):
-            raise ModelError("odes is not a mapping", where=self._where, expected="{state: formula}")
-        odes = {
-            name: checks.number_or_text(text, "the formula", f"{self._where}, equation of {name!r}")
-            for name, text in self.odes.items()
-        }
-        self._set("odes", MappingProxyType(odes))
+        for kind, what in (("odes", "equation"), ("constraints", "constraint")):
+            given = getattr(self, kind)
+            if not isinstance(given, Mapping):
+                raise ModelError(f"{kind} is not a mapping", where=self._where, expected="{state: formula}")
+            formulas = {
+                name: checks.number_or_text(text, "the formula", f"{self._where}, {what} of {name!r}")
+                for name, text in given.items()
+            }
+            self._set(kind, MappingProxyType(formulas))
         self._set("references", (self.references,) if isinstance(self.references, str) else tuple(self.references))
         # Reading every formula now makes every fault show here, not at the first simulation.
         _ = (
             self.equations,
             self.ode_formulas,
+            self.constraint_formulas,
+            self.net_changes,
             self.definitions,
             self.computation_order,
             self.observable_formulas,
@@ -108,6 +119,7 @@ class Model:
             self.initial,
             self.input_values,
             self.rhs,
+            self.event_formulas,
             [self.observable_expr(name) for name in self.observable_names],
         )
         conservation.check(self)
@@ -170,6 +182,10 @@ class Model:
         """Default value of each parameter, in its unit."""
         return {part.name: part.value for part in self.parameters}
 
+    @property
+    def event_names(self) -> tuple[str, ...]:
+        return tuple(part.name for part in self.events)
+
     # ---- formulas
 
     def symbol(self, name: str) -> sp.Symbol:
@@ -231,13 +247,19 @@ class Model:
         """
         shown = str(expression)[:80]
         try:
-            expanded = cast("sp.Expr", expression.xreplace(self._resolved))
+            expanded = self.substitute(expression)
+            if expanded.has(RateOf):
+                expanded = cast("sp.Expr", dynamics.resolve_rates(self, expanded))
         except (ValueError, TypeError) as error:
             # sympy refuses to order or compare what it then knows is not real.
             raise ModelError(
                 f"{shown!r} has no real value once the assignments are put in ({error})", where=self._where
             ) from None
         return self._finite(expanded, shown)
+
+    def substitute(self, expression: sp.Expr) -> sp.Expr:
+        """Puts in assignments and fluxes, unchecked; ``rateOf`` stays."""
+        return cast("sp.Expr", expression.xreplace(self._resolved))
 
     def _finite(self, expression: sp.Expr, shown: str) -> sp.Expr:
         if not is_finite(expression) or expression.has(sp.I):
@@ -252,25 +274,58 @@ class Model:
     def equations(self) -> tuple[Equation, ...]:
         """The stoichiometry of each reaction, as written."""
         names = self.state_names
-        return tuple(
-            parse_equation(part.equation, names, where=f"{self._where}, reaction {part.name!r}")
-            for part in self.reactions
-        )
+        result = []
+        for part in self.reactions:
+            read = equation_of if isinstance(part.equation, Mapping) else parse_equation
+            result.append(read(part.equation, names, where=f"{self._where}, reaction {part.name!r}"))
+        return tuple(result)
+
+    @cached_property
+    def net_changes(self) -> tuple[Mapping[str, sp.Expr], ...]:
+        """Change of each state when each reaction happens once, as written; states that do not change are left out."""
+        result = []
+        for part, equation in zip(self.reactions, self.equations, strict=True):
+            where = f"{self._where}, reaction {part.name!r}"
+            changes = {name: self.formula(change, where=where) for name, change in equation.net.items()}
+            result.append(MappingProxyType({name: change for name, change in changes.items() if change != 0}))
+        return tuple(result)
 
     @cached_property
     def ode_formulas(self) -> Mapping[str, sp.Expr]:
         """What `odes` gives, by state, as written."""
+        return self._by_state("odes", "equation")
+
+    @cached_property
+    def constraint_formulas(self) -> Mapping[str, sp.Expr]:
+        """What `constraints` gives, by state, as written."""
+        formulas = self._by_state("constraints", "constraint")
+        changed = {name for changes in self.net_changes for name in changes} | set(self.odes)
+        for name in formulas:
+            if name in changed:
+                raise ModelError(
+                    f"the state {name!r} has a constraint and also changes by a reaction or an equation",
+                    where=f"{self._where}, constraints",
+                    expected="one or the other",
+                )
+        return formulas
+
+    def _by_state(self, kind: str, what: str) -> Mapping[str, sp.Expr]:
         result = {}
-        for name, text in self.odes.items():
+        for name, text in getattr(self, kind).items():
             if name not in self.state_names:
                 raise UnknownSymbolError(
-                    f"there is an equation for {name!r}, which is not a state",
-                    where=f"{self._where}, odes",
+                    f"there is an {what} for {name!r}, which is not a state".replace("an constraint", "a constraint"),
+                    where=f"{self._where}, {kind}",
                     expected="states of the model",
                     fix=suggestion(str(name), self.state_names),
                 )
-            result[name] = self.formula(text, where=f"{self._where}, equation of {name!r}")
+            result[name] = self.formula(text, where=f"{self._where}, {what} of {name!r}")
         return MappingProxyType(result)
+
+    @cached_property
+    def event_formulas(self) -> tuple[events.EventFormulas, ...]:
+        """Trigger, delay, priority and assignments of each event, as written."""
+        return tuple(events.formulas(self, part) for part in self.events)
 
     @cached_property
     def definitions(self) -> Mapping[str, sp.Expr]:
@@ -362,25 +417,44 @@ class Model:
 
     @cached_property
     def stoichiometry(self) -> Float[np.ndarray, "state reaction"]:
-        """Change of each state when each reaction happens once; read-only."""
+        """Change of each state (of its amount, where it has a compartment) when each reaction happens once; read-only.
+
+        Raises:
+            ModelError: A coefficient is a formula; see `net_changes`.
+        """
         matrix = np.zeros((len(self.states), len(self.reactions)))
         row = {name: index for index, name in enumerate(self.state_names)}
-        for column, equation in enumerate(self.equations):
-            for name, change in equation.net.items():
-                matrix[row[name], column] = change
+        for column, changes in enumerate(self.net_changes):
+            for name, change in changes.items():
+                if not change.is_number:
+                    raise ModelError(
+                        f"the stoichiometry of {name!r} in the reaction {self.reaction_names[column]!r} is {change}",
+                        where=self._where,
+                        expected="numbers, for a matrix",
+                        fix="use Model.net_changes",
+                    )
+                matrix[row[name], column] = float(change)
         matrix.setflags(write=False)
         return matrix
 
     @cached_property
+    def flux_coefficients(self) -> Mapping[tuple[int, int], sp.Expr]:
+        """By position (state, reaction): change of the state per flux, its compartment's size included, expanded."""
+        return MappingProxyType(dynamics.flux_coefficients(self))
+
+    @cached_property
     def rhs(self) -> tuple[sp.Expr, ...]:
-        """Time derivative of each state in terms of states, parameters, inputs and ``time``."""
-        derivatives = []
-        for name, row in zip(self.state_names, self.stoichiometry, strict=True):
-            terms = [parse(float(change)) * flux for change, flux in zip(row, self.fluxes, strict=True) if change]
-            if name in self.ode_formulas:
-                terms.append(self.expand(self.ode_formulas[name]))
-            derivatives.append(self._finite(sp.Add(*terms), f"d{name}/dt"))
-        return tuple(derivatives)
+        """Time derivative of each state in terms of states, parameters, inputs and ``time``.
+
+        For a state that a constraint determines it is what has to be zero.
+        """
+        for part in self.states:
+            if part.compartment is not None:
+                self.constant_formula(part.compartment, f"{self._where}, compartment of {part.name!r}")
+        derivatives = dynamics.right_hand_sides(self)
+        return tuple(
+            self._finite(rate, f"d{name}/dt") for name, rate in zip(self.state_names, derivatives, strict=True)
+        )
 
     # ---- units
 
@@ -413,8 +487,8 @@ class Model:
             item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "check_units"
         }
         for kind in checks.KINDS:
-            content[kind] = [dataclasses.asdict(part) for part in content[kind]]
-        content["odes"] = dict(self.odes)
+            content[kind] = [as_content(part) for part in content[kind]]
+        content["odes"], content["constraints"] = as_content(self.odes), as_content(self.constraints)
         return content
 
     def __eq__(self, other: object) -> bool:

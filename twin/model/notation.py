@@ -8,7 +8,6 @@ import sympy as sp
 from sympy.core.relational import Relational
 
 from twin.errors import UnitError
-from twin.model.formula import parse
 from twin.units import pretty
 
 if TYPE_CHECKING:
@@ -17,13 +16,14 @@ if TYPE_CHECKING:
 
 def derivative(model: Model, name: str) -> sp.Expr:
     """Right-hand side of a state's equation, with rates put in and assignments kept by name."""
-    row = model.stoichiometry[model.state_names.index(name)]
     terms = [
-        parse(float(change)) * model.definitions[reaction]
-        for reaction, change in zip(model.reaction_names, row, strict=True)
-        if change
+        changes[name] * model.definitions[reaction]
+        for reaction, changes in zip(model.reaction_names, model.net_changes, strict=True)
+        if name in changes
     ]
-    return sp.Add(*terms, model.ode_formulas.get(name, sp.Integer(0)))
+    size = model.parts[name].compartment
+    reacting = sp.Add(*terms) / (1 if size is None else model.symbol(size))
+    return reacting + model.ode_formulas.get(name, sp.Integer(0))
 
 
 def arrange(model: Model, expression: Any) -> Any:

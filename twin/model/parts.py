@@ -6,8 +6,8 @@ Plain frozen records. They hold what the author wrote (formulas are strings, uni
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 DIMENSIONLESS = "dimensionless"
@@ -42,6 +42,8 @@ class State:
         unit: Unit of the state, as pint reads it.
         description: What it is, in words.
         positive: True if a negative value would be impossible biology.
+        compartment: Parameter (or assignment of parameters) with the constant size in which the state is a
+            concentration. Reactions then change the amount ``state * compartment``; without one, the state itself.
     """
 
     name: str
@@ -49,6 +51,7 @@ class State:
     unit: str = DIMENSIONLESS
     description: str = ""
     positive: bool = True
+    compartment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,14 @@ class Reaction:
 
     Args:
         name: Identifier; its flux can be used in formulas under this name.
-        equation: Stoichiometry, for instance ``"T + V -> I"``, ``"-> T"``, ``"2 A -> A2"``.
+        equation: Stoichiometry, for instance ``"T + V -> I"``, ``"-> T"``, ``"2 A -> A2"``; or the net change of each
+            state as a mapping to numbers and formulas, for instance ``{"A": -1, "B": "yield * 2"}``.
         rate: Rate law, a formula; amount of the states' unit per time unit.
         description: What happens, in words.
     """
 
     name: str
-    equation: str
+    equation: str | Mapping[str, float | str]
     rate: str
     description: str = ""
 
@@ -157,3 +161,37 @@ class ConservedTotal:
 
     name: str
     formula: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """States set to new values at the moment when a condition becomes true.
+
+    The assignments of an event happen at once, from the values before them. Of several events that are due at one
+    moment the one with the highest priority goes first, and all conditions are looked at again after each; equal
+    priorities, and events without one, go in the order of the model.
+
+    Args:
+        name: Identifier.
+        trigger: Condition, for instance ``"V > 10 && time > 2"``.
+        assignments: New value by state, numbers or formulas.
+        delay: Time between trigger and execution, a number or a formula evaluated at the trigger [time unit].
+        priority: A number or a formula, evaluated when the event is due.
+        persistent: False if the event is dropped when its condition becomes false before it is executed.
+        initially: The condition's value before the start; with False the event fires at the start if it holds there.
+        from_trigger_time: Whether new values are computed when triggered (True) or when executed.
+        description: What happens, in words.
+
+    References:
+        SBML Level 3 Version 2 Core, Release 2, section 4.11, whose semantics these are.
+    """
+
+    name: str
+    trigger: str
+    assignments: Mapping[str, float | str] = field(default_factory=dict)
+    delay: float | str = 0.0
+    priority: float | str | None = None
+    persistent: bool = True
+    initially: bool = True
+    from_trigger_time: bool = True
+    description: str = ""

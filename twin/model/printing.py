@@ -13,6 +13,8 @@ _RENAMED = {
     "Min": "min",
     "Max": "max",
     "log": "ln",
+    "Delay": "delay",
+    "RateOf": "rateOf",
     "ceiling": "ceil",
     **{f"a{name}{h}": f"arc{name}{h}" for name in ("sin", "cos", "tan", "sec", "csc", "cot") for h in ("", "h")},
 }
@@ -103,6 +105,9 @@ class FormulaPrinter(StrPrinter):
 
     def _print_Or(self, expr: Any) -> str:
         return " || ".join(map(self._operand, sorted(expr.args, key=sp.default_sort_key)))
+
+    def _print_Xor(self, expr: Any) -> str:
+        return f"xor({', '.join(map(self._print, sorted(expr.args, key=sp.default_sort_key)))})"
 
     def _print_Not(self, expr: Any) -> str:
         return f"!({self._print(expr.args[0])})"

@@ -33,7 +33,9 @@ def as_text(model: Model) -> str:
         ("", textwrap.wrap(model.description, _WIDTH)),
         (f"Reactions and rates{_per_time(model)}", _reactions(model)),
         ("Equations", _equations(model)),
+        ("Constraints", _table([(f"0 = {formula_text(model, f)}",) for f in model.constraint_formulas.values()])),
         ("Assignments", _defined(model, model.assignment_names, model.definitions)),
+        ("Events", _events(model)),
         ("Inputs", _table([_input_row(model, part) for part in model.inputs])),
         ("Observables", _defined(model, model.observable_names, model.observable_formulas)),
         (
@@ -51,18 +53,23 @@ def as_text(model: Model) -> str:
     return "\n".join(lines)
 
 
-def formula_text(model: Model, formula: str | float | sp.Expr) -> str:
+def formula_text(model: Model, formula: str | float | sp.Basic) -> str:
     """A formula of the model for display, such as ``beta·T·V`` or ``x²/(K² + x²)``."""
-    expression = formula if isinstance(formula, sp.Expr) else model.formula(formula)
+    expression = formula if isinstance(formula, sp.Basic) else model.formula(formula)
     text = _DisplayPrinter({"order": "none"}).doprint(arrange(model, expression))
     text = re.sub(r"\^(?:\((-?\d+)\)|(\d+)(?![\w.]))", lambda m: (m[1] or m[2]).translate(_RAISED), text)
     return text.replace("*", "·")
 
 
-def side_text(side: Sequence[tuple[str, float]]) -> str:
+def side_text(side: Sequence[tuple[str, float | str]]) -> str:
     """One side of a reaction, ``∅`` if nothing is there."""
-    terms = [name if coefficient == 1 else f"{coefficient:g} {name}" for name, coefficient in side]
-    return " + ".join(terms) or "∅"
+    return " + ".join(_term(name, coefficient) for name, coefficient in side) or "∅"
+
+
+def _term(name: str, coefficient: float | str) -> str:
+    if isinstance(coefficient, str):
+        return f"({coefficient}) {name}"
+    return name if coefficient == 1 else f"{coefficient:g} {name}"
 
 
 def _per_time(model: Model) -> str:
@@ -84,8 +91,22 @@ def _arrow(equation: Equation) -> tuple[str, str]:
 
 def _equations(model: Model) -> list[str]:
     return _table(
-        [(f"d[{name}]/dt", f"= {formula_text(model, derivative(model, name))}") for name in model.state_names]
+        [
+            (f"d[{name}]/dt", f"= {formula_text(model, derivative(model, name))}")
+            for name in model.state_names
+            if name not in model.constraints
+        ]
     )
+
+
+def _events(model: Model) -> list[str]:
+    rows = []
+    for part, formulas in zip(model.events, model.event_formulas, strict=True):
+        values = formulas.assignments.items()
+        actions = ", ".join(f"{name} := {formula_text(model, value)}" for name, value in values)
+        delay = "" if formulas.delay == 0 else f"after {formula_text(model, formulas.delay)}"
+        rows.append((part.name, f"when {formula_text(model, formulas.trigger)}", delay, actions, part.description))
+    return _table(rows)
 
 
 def _defined(model: Model, names: Iterable[str], formulas: object) -> list[str]:

@@ -148,18 +148,20 @@ def _value(initial: float | str) -> str:
     return initial if isinstance(initial, str) else f"{initial:g}"
 
 
-def _side(side: Sequence[tuple[str, float]]) -> str:
-    terms = [
-        symbol_latex(name) if coefficient == 1 else rf"{coefficient:g}\,{symbol_latex(name)}"
-        for name, coefficient in side
-    ]
-    return " + ".join(terms) or r"\emptyset"
+def _side(model: Model, side: Sequence[tuple[str, float | str]]) -> str:
+    return " + ".join(_term(model, *term) for term in side) or r"\emptyset"
+
+
+def _term(model: Model, name: str, coefficient: float | str) -> str:
+    if isinstance(coefficient, str):
+        return rf"\left({formula_latex(model, model.formula(coefficient))}\right)\,{symbol_latex(name)}"
+    return symbol_latex(name) if coefficient == 1 else rf"{coefficient:g}\,{symbol_latex(name)}"
 
 
 def _reactions(model: Model) -> list[str]:
     return [
-        rf"{_side(equation.consumed)} &\xrightarrow{{{formula_latex(model, model.definitions[part.name])}}} "
-        rf"{_side(equation.produced)}"
+        rf"{_side(model, equation.consumed)} &\xrightarrow{{{formula_latex(model, model.definitions[part.name])}}} "
+        rf"{_side(model, equation.produced)}"
         for part, equation in zip(model.reactions, model.equations, strict=True)
     ]
 
@@ -168,7 +170,8 @@ def _equations(model: Model) -> list[str]:
     return [
         rf"\frac{{d{symbol_latex(name)}}}{{dt}} &= {formula_latex(model, derivative(model, name))}"
         for name in model.state_names
-    ]
+        if name not in model.constraints
+    ] + [f"0 &= {formula_latex(model, formula)}" for formula in model.constraint_formulas.values()]
 
 
 def _definitions(model: Model) -> list[str]:

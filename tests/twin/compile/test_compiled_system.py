@@ -10,7 +10,7 @@ import sympy as sp
 from scipy.interpolate import CubicSpline
 
 import twin
-from twin.compile.derivative import derivatives
+from twin.model.derivative import derivatives
 from twin.compile.inputs import input_curve
 from twin.compile.switches import TIME, expose_switches, switch_times
 from twin.compile.system import System, compile_model

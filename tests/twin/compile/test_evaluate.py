@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from twin.compile.evaluate import _FOLD, _RELATION, _UNARY, compile_expressions
 from twin.errors import UnsupportedModelError
-from twin.model.functions import FUNCTIONS
+from twin.model.functions import FUNCTIONS, OF_TRAJECTORIES
 from twin.precision import float64
 
 X, Y, K = sp.symbols("x y k", real=True)
@@ -46,7 +46,7 @@ def test_every_function_of_one_argument(function: type, point: float) -> None:
         np.testing.assert_allclose(evaluate(function(X), x=-x), expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - OF_TRAJECTORIES))
 def test_every_function_of_the_grammar_has_a_counterpart(name: str) -> None:
     function = FUNCTIONS[name]
     x = 1.25 if name in ("arccosh", "arcsec", "arccsc", "arccoth") else 0.4
@@ -97,7 +97,7 @@ def test_condition_on_frozen_symbols_is_decided_at_the_midpoint() -> None:
     assert clock[0] == 2.0
 
 
-@pytest.mark.parametrize("expression", [sp.gamma(X), sp.Derivative(sp.Function("f")(X), X), sp.erf(X) + 1])
+@pytest.mark.parametrize("expression", [sp.zeta(X), sp.Derivative(sp.Function("f")(X), X), sp.erf(X) + 1])
 def test_function_without_counterpart(expression: sp.Expr) -> None:
     with pytest.raises(UnsupportedModelError, match="has no compiled counterpart"):
         compile_expressions([expression], FROZEN)

@@ -147,7 +147,7 @@ def test_fingerprint_is_stable() -> None:
     assert Model("m", [State("A", 1.0)]).fingerprint == FINGERPRINT
 
 
-FINGERPRINT = "6bab26926217de47af2af60171d010c880bae94ccc1f8e21153335b028cecdd3"
+FINGERPRINT = "2d6a14474fb74c7498470aad9c9b153c39a38d3f23a8bc1c8b762a3f60feacf3"
 
 
 @pytest.mark.parametrize(
@@ -393,6 +393,7 @@ def test_public_names() -> None:
     assert twin.model.__all__ == [
         "Assignment",
         "ConservedTotal",
+        "Event",
         "Input",
         "Model",
         "Observable",

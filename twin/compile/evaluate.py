@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import sympy as sp
 from jaxtyping import Array
 
+from twin.compile.switches import MIDDLE, TIME, decide_by_segment
 from twin.errors import UnsupportedModelError
 
 type Env = Mapping[sp.Symbol, Array]
@@ -121,7 +122,7 @@ def _power(base: Array, exponent: sp.Expr, walk: Callable) -> Array:
     return _variable_power(*jnp.broadcast_arrays(base, jnp.asarray(walk(exponent), float)))
 
 
-def _piecewise(node: sp.Piecewise, walk: Callable, walk_condition: Callable) -> Array:
+def _piecewise(node: sp.Piecewise, walk: Callable) -> Array:
     """First branch whose condition holds; NaN when none does, as sympy and SBML leave it undefined."""
     result = jnp.nan
     for pair in reversed(node.args):
@@ -129,7 +130,7 @@ def _piecewise(node: sp.Piecewise, walk: Callable, walk_condition: Callable) -> 
         if condition is sp.true:
             result = walk(value)
         else:
-            result = jnp.where(walk_condition(condition), walk(value), result)
+            result = jnp.where(walk(condition), walk(value), result)
     return result
 
 
@@ -138,8 +139,8 @@ def compile_expressions(expressions: Sequence[sp.Expr], frozen: frozenset[sp.Sym
 
     Args:
         expressions: What to evaluate.
-        frozen: Symbols (time, parameters) such that a condition made only of them is decided once per segment:
-            it is evaluated in the second environment, where time is the segment's midpoint. A switch
+        frozen: Symbols (time, parameters) such that a comparison made only of them, and linear in time, is decided
+            once per segment: it is evaluated at the time of the second environment, the segment's midpoint. A switch
             in time is then exact, because segments begin and end at switches.
 
     Returns:
@@ -148,21 +149,15 @@ def compile_expressions(expressions: Sequence[sp.Expr], frozen: frozenset[sp.Sym
     Raises:
         UnsupportedModelError: an expression contains a function that has no array counterpart.
     """
-    shared, reduced = sp.cse(list(expressions), symbols=sp.numbered_symbols("_cse", real=True), order="none")
+    expressions = [decide_by_segment(expression, frozen) for expression in expressions]
+    shared, reduced = sp.cse(expressions, symbols=sp.numbered_symbols("_cse", real=True), order="none")
     definitions = dict(shared)
     _refuse_unknown([*definitions.values(), *reduced])
 
     def evaluate(env: Env, mid_env: Env) -> list[Array]:
-        at_stage = _Walker(env, definitions)
-        at_mid = _Walker(mid_env, definitions)
-
-        def condition(node: sp.Basic, walker: _Walker) -> Array:
-            decided_by_segment = at_stage.free_symbols(node) <= frozen
-            return (at_mid if decided_by_segment else walker).walk(node)
-
-        at_stage.condition = functools.partial(condition, walker=at_stage)
-        at_mid.condition = functools.partial(condition, walker=at_mid)
-        return [at_stage.walk(expression) for expression in reduced]
+        middle = {MIDDLE: mid_env[TIME]} if TIME in mid_env else {}
+        walker = _Walker({**env, **middle}, definitions)
+        return [walker.walk(expression) for expression in reduced]
 
     return evaluate
 
@@ -173,14 +168,6 @@ class _Walker:
     def __init__(self, env: Env, definitions: Mapping[sp.Symbol, sp.Expr]) -> None:
         self.values = dict(env)
         self.definitions = definitions
-        self.condition: Callable[[sp.Basic], Array] = self.walk
-
-    def free_symbols(self, node: sp.Basic) -> set[sp.Basic]:
-        found: set[sp.Basic] = set()
-        for symbol in node.free_symbols:
-            definition = self.definitions.get(symbol)  # type: ignore[arg-type]
-            found |= {symbol} if definition is None else self.free_symbols(definition)
-        return found
 
     def walk(self, node: sp.Basic) -> Array:
         if isinstance(node, sp.Symbol):
@@ -198,7 +185,7 @@ class _Walker:
         if isinstance(node, sp.Mul):
             return self._product(node)
         if isinstance(node, sp.Piecewise):
-            return _piecewise(node, self.walk, self.condition)
+            return _piecewise(node, self.walk)
         if isinstance(node, sp.Not):
             return jnp.logical_not(self.walk(node.args[0]))
         if (fold := _FOLD.get(node.func)) is not None:

@@ -12,9 +12,9 @@ from itertools import combinations
 import sympy as sp
 from sympy.core.relational import Relational
 
-from twin.errors import UnsupportedModelError
-
 TIME = sp.Symbol("time", real=True)
+MIDDLE = sp.Symbol("time__middle", real=True)
+"""Middle of the current segment; the conditions that only change at its ends are decided there."""
 _HIDDEN = (sp.Abs, sp.sign, sp.Heaviside, sp.Min, sp.Max)
 
 
@@ -22,18 +22,29 @@ def switch_times(expressions: Iterable[sp.Expr], frozen: frozenset[sp.Symbol]) -
     """Formulas of parameters for the times at which conditions on time alone change.
 
     Args:
-        expressions: Expanded right-hand sides, after `expose_switches`.
-        frozen: Time and all parameters. Conditions on states are left to the step control.
-
-    Raises:
-        UnsupportedModelError: a jump in time at an edge that is not linear in time.
+        expressions: Expanded right-hand sides, after `expose_switches`, or conditions.
+        frozen: Time and all parameters. Conditions on states, and those that are not linear in time, are left to the
+            step control.
     """
-    found: dict[sp.Expr, None] = {}
-    for expression in expressions:
-        for edge in _jumps(expression):
-            if TIME in edge.free_symbols <= frozen:
-                found[_solve_for_time(edge)] = None
+    found = {
+        _solve_for_time(edge): None
+        for expression in expressions
+        for edge in jumps(expression)
+        if edge.free_symbols <= frozen and _is_linear(edge)
+    }
     return tuple(sorted(found, key=sp.default_sort_key))
+
+
+def decide_by_segment(expression: sp.Expr, frozen: frozenset[sp.Symbol]) -> sp.Expr:
+    """The expression with the comparisons that `switch_times` finds decided at the middle of the segment."""
+    if TIME not in frozen:
+        return expression
+    decided = {
+        relation: relation.xreplace({TIME: MIDDLE})
+        for relation in expression.atoms(Relational)
+        if relation.free_symbols <= frozen and _is_linear(relation.lhs - relation.rhs)
+    }
+    return expression.xreplace(decided) if decided else expression
 
 
 def expose_switches(expression: sp.Expr, frozen: frozenset[sp.Symbol]) -> sp.Expr:
@@ -49,7 +60,7 @@ def expose_switches(expression: sp.Expr, frozen: frozenset[sp.Symbol]) -> sp.Exp
     return expression.xreplace(replacements) if replacements else expression
 
 
-def _jumps(expression: sp.Expr) -> Iterable[sp.Expr]:
+def jumps(expression: sp.Expr) -> Iterable[sp.Expr]:
     """Expressions at whose sign changes the value may jump."""
     for relation in expression.atoms(Relational):
         yield relation.lhs - relation.rhs
@@ -85,11 +96,5 @@ def _is_linear(edge: sp.Expr) -> bool:
 
 
 def _solve_for_time(edge: sp.Expr) -> sp.Expr:
-    if not _is_linear(edge):
-        raise UnsupportedModelError(
-            f"a term switches where {edge} changes sign, which is not linear in time",
-            expected="conditions such as time < t_on",
-            fix="write the switch as comparisons of time with parameters",
-        )
     slope, intercept = sp.Poly(edge, TIME).all_coeffs()
     return -intercept / slope

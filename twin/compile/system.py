@@ -13,10 +13,11 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
-from twin.model.derivative import derivatives
 from twin.compile.evaluate import Env, compile_expressions
+from twin.compile.events import EventProgram
 from twin.compile.inputs import InputCurve, input_curve
 from twin.compile.switches import expose_switches, switch_times
+from twin.model.derivative import derivatives
 from twin.model.model import Model
 
 type Lanes = Float[Array, " lane"]
@@ -38,7 +39,9 @@ class System:
         parameters: Names of the parameters, in the order of ``p``.
         jacobian_pattern: Positions (row, column) of the structural non-zeros of df/dy.
         knots: Times at which measured inputs change their polynomial.
-        switches: Formulas of parameters for the times at which a piecewise term switches.
+        switches: Formulas of parameters for the times at which a piecewise term or the condition of an event switches.
+        events: The events, or None if there are none.
+        mass: 1 for every state with a derivative, 0 for those that a constraint determines.
     """
 
     def __init__(self, model: Model) -> None:
@@ -55,7 +58,12 @@ class System:
         self.knots = np.unique(np.concatenate([np.zeros(0), *(curve.knots for curve in self._curves.values())]))
         self._frozen = frozenset([TIME, *self._parameter_symbols])
         self._formulas = tuple(expose_switches(expression, self._frozen) for expression in model.rhs)
-        self.switches: tuple[sp.Expr, ...] = switch_times(self._formulas, self._frozen)
+        self.events = EventProgram(model, self._frozen) if model.events else None
+        of_events = self.events.edges if self.events else ()
+        self.switches: tuple[sp.Expr, ...] = tuple(
+            dict.fromkeys([*switch_times(self._formulas, self._frozen), *of_events])
+        )
+        self.mass = np.array([name not in model.constraints for name in self.states], dtype=float)
         self._rhs = compile_expressions(self._formulas, self._frozen)
         self._initial = compile_expressions(model.initial, self._frozen)
         self._output_cache: dict[tuple[sp.Expr, ...], object] = {}

@@ -54,6 +54,16 @@ class Action(NamedTuple):
     stop: Column
 
 
+@partial(jax.tree_util.register_dataclass, data_fields=["start"], meta_fields=["target", "formula"])
+@dataclass(frozen=True)
+class FormulaReset:
+    """A state set to a formula of states."""
+
+    target: str
+    formula: sp.Expr
+    start: Column
+
+
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=[
@@ -66,12 +76,15 @@ class Action(NamedTuple):
         "changes",
         "resets",
         "parameters",
+        "formula_resets",
         "initial",
         "equilibrates",
         "equilibration",
+        "before",
         "horizon",
+        "settles",
     ],
-    meta_fields=["any_equilibrates"],
+    meta_fields=["any_equilibrates", "any_settles"],
 )
 @dataclass(frozen=True)
 class Actions:
@@ -87,13 +100,17 @@ class Actions:
         boluses: Amounts added.
         infusions: Amounts that flow in; `stop` is the duration.
         changes: Parameter changes.
-        resets: States set.
+        resets: States set to numbers and formulas of parameters.
+        formula_resets: States set to formulas of states.
         parameters: Parameters that an experiment sets throughout.
         initial: Initial states that an experiment sets.
         equilibrates: Which experiments run to steady state first.
         equilibration: Parameters during that run.
+        before: Initial states of that run that an experiment sets.
         horizon: Longest such run; 0 where there is none.
-        any_equilibrates: Whether there is any.
+        settles: Which experiments end with a run to steady state.
+        any_equilibrates: Whether any runs to steady state first.
+        any_settles: Whether any does at its end.
     """
 
     t0: Float[np.ndarray, " experiment"]
@@ -104,12 +121,16 @@ class Actions:
     infusions: tuple[Action, ...]
     changes: tuple[Action, ...]
     resets: tuple[Action, ...]
+    formula_resets: tuple[FormulaReset, ...]
     parameters: tuple[Column, ...]
     initial: tuple[Column, ...]
     equilibrates: Bool[np.ndarray, " experiment"]
     equilibration: tuple[Column, ...]
+    before: tuple[Column, ...]
     horizon: Float[np.ndarray, " experiment"]
+    settles: Bool[np.ndarray, " experiment"]
     any_equilibrates: bool
+    any_settles: bool
 
 
 class _Entry(NamedTuple):
@@ -119,18 +140,28 @@ class _Entry(NamedTuple):
     stop: Value | sp.Expr
 
 
-def collect_actions(system: System, experiments: Sequence[Experiment], t1: Sequence[float]) -> Actions:
+def collect_actions(
+    system: System, experiments: Sequence[Experiment], t1: Sequence[float], settles: Sequence[bool] | None = None
+) -> Actions:
     """Check experiments against a system and line up their actions.
+
+    Args:
+        system: The compiled model.
+        experiments: What is done.
+        t1: Last time of interest of each, finite.
+        settles: Which of them then run to steady state at a standing clock; default: none.
 
     Raises:
         ExperimentError: an unknown target or symbol, or an end before the start.
     """
     reader = _Reader(system)
     entries = {kind: [reader.entries(e, kind) for e in experiments] for kind in _KINDS}
+    formula_resets = _formula_resets(system, entries["reset"])
     boluses, infusions, changes, resets = (_line_up(entries[kind]) for kind in _KINDS)
     equilibrations = [e.equilibrate or Equilibration(horizon=1.0) for e in experiments]
     ends = [_check_end(e, float(end)) for e, end in zip(experiments, t1, strict=True)]
-    start_columns = [a.start for a in (*boluses, *resets, *changes, *infusions)]
+    start_columns = [a.start for a in (*boluses, *resets, *formula_resets, *changes, *infusions)]
+    settling = np.zeros(len(experiments), dtype=bool) if settles is None else np.asarray(settles, dtype=bool)
     stop_columns = [a.stop for a in changes] + [_end_of_infusion(a) for a in infusions]
     borders = [*start_columns, *stop_columns]
     t0 = np.array([e.t0 for e in experiments], dtype=float)
@@ -144,12 +175,16 @@ def collect_actions(system: System, experiments: Sequence[Experiment], t1: Seque
         infusions=infusions,
         changes=changes,
         resets=resets,
+        formula_resets=formula_resets,
         parameters=reader.columns([e.parameters for e in experiments], system.parameters, "parameter"),
         initial=reader.columns([e.initial for e in experiments], system.states, "state"),
         equilibrates=equilibrates,
         equilibration=reader.columns([e.parameters for e in equilibrations], system.parameters, "parameter"),
+        before=reader.columns([e.initial for e in equilibrations], system.states, "state"),
         horizon=np.where(equilibrates, [e.horizon for e in equilibrations], 0.0),
+        settles=settling,
         any_equilibrates=bool(equilibrates.any()),
+        any_settles=bool(settling.any()),
     )
 
 
@@ -171,7 +206,7 @@ class _Reader:
             return [
                 _Entry(
                     self._state(r.target, "reset"),
-                    self.value(r.value, "reset"),
+                    self.value(r.value, "reset", of_states=True),
                     self.value(r.time, "reset"),
                     0.0,
                 )
@@ -208,11 +243,13 @@ class _Reader:
             return value
         return value * float(convert(1.0, unit, self.model.unit(target), where=where))
 
-    def value(self, value: Value, where: str) -> float | sp.Expr:
-        """A number, or a formula of parameters."""
+    def value(self, value: Value, where: str, *, of_states: bool = False) -> float | sp.Expr:
+        """A number, or a formula of parameters; where allowed also of states, inputs and time."""
         if not isinstance(value, str):
             return float(value)
         expression = self.model.expand(self.model.formula(value, where=where))
+        if of_states:
+            return float(expression) if expression.is_number else expression
         allowed = {self.model.symbol(name) for name in self.system.parameters}
         if extra := sorted(str(s) for s in expression.free_symbols - allowed):
             raise ExperimentError(
@@ -257,6 +294,23 @@ def _column(target: str, values: Sequence[float | sp.Expr | None]) -> Column:
         numbers=numbers,
         formulas=tuple(formulas),
         masks=np.array(masks, dtype=bool).reshape(len(masks), len(values)),
+    )
+
+
+def _formula_resets(system: System, entries: list[list[_Entry]]) -> tuple[FormulaReset, ...]:
+    """Takes the resets to formulas of states out of the entries of each experiment."""
+    parameters = {sp.Symbol(name, real=True) for name in system.parameters}
+    found: dict[tuple[str, sp.Expr, int], list[float | sp.Expr | None]] = {}
+    for index, of_experiment in enumerate(entries):
+        seen: dict[tuple[str, sp.Expr], int] = {}
+        for entry in [e for e in of_experiment if isinstance(e.value, sp.Expr) and e.value.free_symbols - parameters]:
+            of_experiment.remove(entry)
+            key = entry.target, entry.value
+            seen[key] = seen.get(key, -1) + 1  # type: ignore[index]
+            starts = found.setdefault((*key, seen[key]), [None] * len(entries))  # type: ignore[arg-type,index]
+            starts[index] = entry.start
+    return tuple(
+        FormulaReset(target, formula, _column(target, starts)) for (target, formula, _), starts in found.items()
     )
 
 

@@ -129,7 +129,8 @@ class Reset:
 
     Args:
         target: State that is set.
-        value: Its new value: a number in the state's unit, or a formula of parameters.
+        value: Its new value: a number in the state's unit, or a formula of parameters, states and ``time``. All that is
+            set at one moment is computed from the states before it.
         time: When.
     """
 
@@ -152,17 +153,19 @@ class Equilibration:
 
     Args:
         parameters: Parameter values during the run, where they differ from the experiment's.
+        initial: Initial states of the run that differ from the model's.
         horizon: Longest time allowed, in the model's time unit.
     """
 
     parameters: Mapping[str, Value] = field(default_factory=dict)
+    initial: Mapping[str, Value] = field(default_factory=dict)
     horizon: float = 1e6
 
     def __post_init__(self) -> None:
         _finite(self.horizon, "the horizon", "equilibration")
         if self.horizon <= 0:
             raise ExperimentError(f"the horizon is {self.horizon:g}", where="equilibration", expected="a positive time")
-        for name, value in self.parameters.items():
+        for name, value in (*self.parameters.items(), *self.initial.items()):
             _finite(value, f"the value of {name!r}", "equilibration")
 
 

@@ -7,23 +7,35 @@ differentiable in the parameters, the times included.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import sympy as sp
 from jax import lax
 from jaxtyping import Array, Float
 
 from twin.compile.system import System
-from twin.experiment.actions import Action, Actions, Column
+from twin.experiment.actions import Actions, Column
+
+SETTLING = 1e6
+"""Longest run to the steady state that a sample at infinity asks for, in the model's time unit."""
 
 
-class Schedule(NamedTuple):
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["borders", "params", "inflow", "keep", "add", "by_formula", "initial", "clock", "origin"],
+    meta_fields=["formulas"],
+)
+@dataclass(frozen=True)
+class Schedule:
     """What the integrator needs to know of each lane; the last axis is the lane.
 
-    The axis ``segment`` of `params`, `inflow`, `keep` and `add` has length 1 where nothing depends on it.
+    The axis ``segment`` of `params`, `inflow`, `keep`, `add` and `by_formula` has length 1 where nothing depends on it.
 
     Args:
         borders: Ends of the segments, ascending.
@@ -31,9 +43,11 @@ class Schedule(NamedTuple):
         inflow: Constant inflow into each state during each segment.
         keep: Factor (0 or 1) on the states where a segment begins.
         add: What is then added to them.
+        by_formula: 1 where a state is set to a formula of states, before `keep` and `add`.
         initial: States before the first segment's jump.
         clock: 1 where time runs; 0 in a segment that runs to steady state at a standing clock.
-        origin: Time that the standing clock shows.
+        origin: Time that a standing clock shows.
+        formulas: Position of a state and the formula it may be set to.
     """
 
     borders: Float[Array, "segment+1 lane"]
@@ -41,9 +55,11 @@ class Schedule(NamedTuple):
     inflow: Float[Array, "segment state lane"]
     keep: Float[Array, "segment state lane"]
     add: Float[Array, "segment state lane"]
+    by_formula: Float[Array, "segment formula lane"]
     initial: Float[Array, "state lane"]
     clock: Float[Array, "segment lane"]
-    origin: Float[Array, " lane"]
+    origin: Float[Array, "segment lane"]
+    formulas: tuple[tuple[int, sp.Expr], ...] = ()
 
     @property
     def segments(self) -> int:
@@ -52,6 +68,10 @@ class Schedule(NamedTuple):
     @property
     def lanes(self) -> int:
         return self.borders.shape[1]
+
+    def replace(self, **fields: Array) -> Schedule:
+        """The schedule with other arrays."""
+        return dataclasses.replace(self, **fields)
 
 
 def make_schedule(system: System, actions: Actions, p: Float[Array, "parameter experiment draw"]) -> Schedule:
@@ -68,10 +88,14 @@ def make_schedule(system: System, actions: Actions, p: Float[Array, "parameter e
     borders = _borders(system, actions, values)
     middle = 0.5 * (borders[1:] + borders[:-1])
     params = _params(system, actions, values, middle, base)
-    keep, add = _jumps(system, actions, values, borders)
+    keep, add, by_formula = _jumps(system, actions, values, borders)
     clock = jnp.ones_like(middle)
+    origin = jnp.broadcast_to(actions.t0[:, None], middle.shape)
     if actions.any_equilibrates:
         clock = clock.at[0].set(jnp.where(actions.equilibrates[:, None], 0.0, 1.0))
+    if actions.any_settles:
+        clock = clock.at[-1].set(jnp.where(actions.settles[:, None], 0.0, 1.0))
+        origin = origin.at[-1].set(actions.t1[:, None])
     shape = p.shape[1:]
 
     def flat(x: Array) -> Array:
@@ -80,15 +104,18 @@ def make_schedule(system: System, actions: Actions, p: Float[Array, "parameter e
     initial = system.initial(flat(params[0])).reshape(len(system.states), *shape)
     if not actions.any_equilibrates:
         initial = _override(system, initial, actions.initial, system.states, values)
+    initial = _override(system, initial, actions.before, system.states, values)
     return Schedule(
         borders=flat(borders),
         params=flat(params),
         inflow=flat(_inflow(system, actions, values, middle)),
         keep=flat(keep),
         add=flat(add),
+        by_formula=flat(by_formula),
         initial=flat(initial),
         clock=flat(clock),
-        origin=flat(jnp.broadcast_to(actions.t0[:, None], shape)),
+        origin=flat(origin),
+        formulas=tuple((system.states.index(each.target), each.formula) for each in actions.formula_resets),
     )
 
 
@@ -112,6 +139,8 @@ def _borders(system: System, actions: Actions, values: _Values) -> Float[Array, 
     ends = [jnp.broadcast_to(t0, shape), inner, jnp.broadcast_to(t1, shape)]
     if actions.any_equilibrates:
         ends.insert(0, jnp.broadcast_to(t0 - actions.horizon[:, None], shape))
+    if actions.any_settles:
+        ends.append(jnp.broadcast_to(t1 + jnp.where(actions.settles, SETTLING, 0.0)[:, None], shape))
     return jnp.concatenate(ends)
 
 
@@ -162,12 +191,12 @@ def _inflow(system: System, actions: Actions, values: _Values, middle: Array) ->
     return inflow
 
 
-def _jumps(system: System, actions: Actions, values: _Values, borders: Array) -> tuple[Array, Array]:
+def _jumps(system: System, actions: Actions, values: _Values, borders: Array) -> tuple[Array, Array, Array]:
     """What resets and boluses do at the first border that is not earlier than their time."""
     states, first = len(system.states), int(actions.any_equilibrates)
-    if not (actions.boluses or actions.resets or first):
+    if not (actions.boluses or actions.resets or actions.formula_resets or first):
         shape = (1, states, *values.shape)
-        return jnp.ones(shape), jnp.zeros(shape)
+        return jnp.ones(shape), jnp.zeros(shape), jnp.zeros((1, 0, *values.shape))
     starts = borders[first:-1]
     keep = jnp.ones((borders.shape[0] - 1, states, *values.shape))
     add = jnp.zeros_like(keep)
@@ -178,19 +207,22 @@ def _jumps(system: System, actions: Actions, values: _Values, borders: Array) ->
             add = add.at[first, row].set(jnp.where(here, values(column), add[first, row]))
     order = jnp.arange(starts.shape[0])[:, None, None]
 
-    def due(action: Action) -> Array:
-        time = jnp.maximum(values(action.start), actions.t0[:, None])
-        happens = action.value.present[:, None] & (time <= actions.t1[:, None])
+    def due(start: Column) -> Array:
+        time = jnp.maximum(values(start), actions.t0[:, None])
+        happens = start.present[:, None] & (time <= actions.t1[:, None])
         return happens & (order == jnp.sum(starts < time, axis=0))
 
+    by_formula = jnp.zeros((keep.shape[0], len(actions.formula_resets), *values.shape))
+    for index, formula_reset in enumerate(actions.formula_resets):
+        by_formula = by_formula.at[first:, index].set(due(formula_reset.start))
     for reset in actions.resets:
-        row, at = system.states.index(reset.value.target), due(reset)
+        row, at = system.states.index(reset.value.target), due(reset.start)
         keep = keep.at[first:, row].set(jnp.where(at, 0.0, keep[first:, row]))
         add = add.at[first:, row].set(jnp.where(at, values(reset.value), add[first:, row]))
     for bolus in actions.boluses:
         row = system.states.index(bolus.value.target)
-        add = add.at[first:, row].add(jnp.where(due(bolus), values(bolus.value), 0.0))
-    return keep, add
+        add = add.at[first:, row].add(jnp.where(due(bolus.start), values(bolus.value), 0.0))
+    return keep, add, by_formula
 
 
 class _Values:

@@ -1,8 +1,9 @@
-"""Integration of a `System` over lanes: methods, adaptive steps, samples, gradients."""
+"""Integration of a `System` over lanes: methods, adaptive steps, events, samples, gradients."""
 
-from twin.solve.integrate import Nodes, Tolerance, describe_failures, integrate
+from twin.solve.integrate import integrate
 from twin.solve.method import Method, Segment, Step
 from twin.solve.methods import METHODS, method_named
+from twin.solve.nodes import Nodes, Tolerance, describe_failures
 from twin.solve.sample import Samples, sample
 
 __all__ = [

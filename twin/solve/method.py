@@ -26,12 +26,14 @@ class Segment(NamedTuple):
         inflow: Constant inflow into each state.
         mid: Midpoint of the segment in time.
         clock: 1 where time runs, 0 where it stands still.
+        origin: Time that a standing clock shows.
     """
 
     params: Float[Array, "parameter lane"]
     inflow: States
     mid: Lanes
     clock: Lanes
+    origin: Lanes
 
 
 type Step = Callable[[Segment, Lanes, States, Lanes], tuple[States, States]]

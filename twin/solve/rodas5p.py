@@ -1,10 +1,11 @@
 """Rodas5P: a stiffly accurate, L-stable Rosenbrock method of order 5 with 8 stages.
 
-With W = I/(h gamma) - J, the stages solve
+With W = M/(h gamma) - J, the stages solve
 
-    W k_i = f(t + c_i h, y + sum_j a_ij k_j) + sum_j (C_ij / h) k_j + h d_i f_t,
+    W k_i = f(t + c_i h, y + sum_j a_ij k_j) + M sum_j (C_ij / h) k_j + h d_i f_t,
 
-and ``y1 = y + sum_j a_8j k_j + k_8``, where ``k_8`` is the difference to the embedded solution of order 4.
+where M is the identity, with zeros for states that a constraint determines. The stages end with
+``y1 = y + sum_j a_8j k_j + k_8``, where ``k_8`` is the difference to the embedded solution of order 4.
 
 References:
     G. Steinebach, "Construction of Rosenbrock-Wanner method Rodas5P and numerical benchmarks within the Julia
@@ -104,11 +105,12 @@ class Rodas5P:
         size = len(system.states)
         order = elimination_order(size, system.jacobian_pattern)
         a, c = _tableau()
+        mass = system.mass[:, None]
 
         def step(segment: Segment, t: Lanes, y: States, h: Lanes) -> tuple[States, States]:
             jacobian, by_time = system.linearise(t, segment.mid, y, segment.params)
             matrix = {position: -value for position, value in zip(system.jacobian_pattern, jacobian, strict=True)}
-            for i in range(size):
+            for i in np.flatnonzero(system.mass):
                 matrix[i, i] = matrix.get((i, i), 0.0) + 1.0 / (GAMMA * h)
             factors = factorise(matrix, order)
             drift = by_time * segment.clock * h
@@ -121,7 +123,7 @@ class Rodas5P:
                 # Keeps XLA from recomputing the vector field inside the fusions of the solve (adjoint: 2.2 times
                 # faster).
                 slope = lax.optimization_barrier(slope)
-                right = slope + jnp.tensordot(c_row, k, 1) / h + d * drift
+                right = slope + mass * jnp.tensordot(c_row, k, 1) / h + d * drift
                 solution = jnp.stack(solve(factors, order, right))
                 return lax.dynamic_update_index_in_dim(k, solution, index, 0), None
 

@@ -10,15 +10,17 @@ from jaxtyping import Array, Float
 
 from twin.compile.system import System
 from twin.experiment.schedule import Schedule
-from twin.solve.integrate import IDLE_STEP, OK, Nodes, at_segment
+from twin.solve.jumps import drift
 from twin.solve.method import Method, Segment
+from twin.solve.nodes import IDLE_STEP, OK, Nodes
+from twin.solve.segments import at_segment
 
 
 class Samples(NamedTuple):
     """What there is at the sample times.
 
     Args:
-        t: Sample times.
+        t: Sample times, as the clock shows them.
         y: States; NaN in lanes that failed.
         params: Parameters in force at the sample times.
     """
@@ -40,8 +42,10 @@ def sample(
         schedule: The schedule that was integrated.
         nodes: What `integrate` returned for it.
         method: The method that was used.
-        ts: Sample times within the schedule of each lane, in any order.
+        ts: Sample times within the schedule of each lane, in any order; infinite for the end of the schedule, where
+            that is a steady state.
     """
+    ts = jnp.where(jnp.isinf(ts), schedule.borders[-1], ts)
     index = _last_node_before(schedule, nodes, ts)
     count, lanes = ts.shape
 
@@ -53,9 +57,10 @@ def sample(
         return x.reshape(*x.shape[:-2], count * lanes)
 
     segment, begin, length = at_segment(schedule, jnp.maximum(of_node(nodes.segment), 0))
-    y = jnp.moveaxis(jnp.take_along_axis(nodes.y, index[:, None, :], axis=0), 1, 0)
+    of_states = nodes.y[:, : len(system.states)]  # not what else an extended state holds
+    y = jnp.moveaxis(jnp.take_along_axis(of_states, index[:, None, :], axis=0), 1, 0)
     reached = begin + jax.lax.stop_gradient(of_node(nodes.start)) * length
-    t = jnp.where(segment.clock > 0, reached, schedule.origin)
+    t = jnp.where(segment.clock > 0, reached, segment.origin)
     offset = ts - reached
     # Round-off may put a sample a hair before its node.
     inside = offset > 0
@@ -63,11 +68,10 @@ def sample(
     here = Segment(*map(flat, segment))
     stepped, _ = method.stepper(system)(here, flat(t), flat(y), flat(h))
     # A sample on a border that moves with a parameter: its value is the node's, but its distance varies.
-    slope = system.vector_field(flat(t), here.mid, flat(y), here.params) + here.inflow
-    on_node = y + slope.reshape(y.shape) * (offset - jax.lax.stop_gradient(offset))
-    y = jnp.where(inside, stepped.reshape(y.shape), on_node)
+    on_node = drift(system, flat(t), flat(y), here, flat(offset - jax.lax.stop_gradient(offset)))
+    y = jnp.where(inside, stepped.reshape(y.shape), on_node.reshape(y.shape))
     y = jnp.where(nodes.status == OK, y, jnp.nan)
-    return Samples(ts, y, segment.params)
+    return Samples(jnp.where(segment.clock > 0, ts, segment.origin), y, segment.params)
 
 
 def _last_node_before(schedule: Schedule, nodes: Nodes, ts: Float[Array, "sample lane"]) -> Array:

@@ -10,11 +10,10 @@ import sympy as sp
 from scipy.interpolate import CubicSpline
 
 import twin
-from twin.model.derivative import derivatives
 from twin.compile.inputs import input_curve
-from twin.compile.switches import TIME, expose_switches, switch_times
+from twin.compile.switches import TIME, decide_by_segment, expose_switches, switch_times
 from twin.compile.system import System, compile_model
-from twin.errors import UnsupportedModelError
+from twin.model.derivative import derivatives
 from twin.precision import float64
 
 X, Y, N, ON = sp.symbols("x y n on", real=True)
@@ -82,9 +81,10 @@ def test_kinks_that_cannot_be_solved_are_left(node: sp.Expr) -> None:
 
 
 @pytest.mark.parametrize("edge", [sp.sin(TIME), TIME**2 - N])
-def test_jump_at_a_time_that_cannot_be_solved(edge: sp.Expr) -> None:
-    with pytest.raises(UnsupportedModelError, match="not linear in time"):
-        switch_times([sp.Piecewise((1, edge > 0), (0, True))], FROZEN)
+def test_jump_at_a_time_that_cannot_be_solved_is_left_to_the_step_control(edge: sp.Expr) -> None:
+    jump = sp.Piecewise((1, edge > 0), (0, True))
+    assert switch_times([jump], FROZEN) == ()
+    assert decide_by_segment(jump, FROZEN) == jump
 
 
 KNOTS = np.array([0.0, 1.0, 2.5, 4.0, 7.0])

@@ -35,7 +35,7 @@ def largest_error(method: str, steps: int, end: float = 2.0) -> float:
     with float64():
         step = jax.jit(method_named(method).stepper(system))
         h = end / steps
-        segment = Segment(jnp.full((1, 1), 0.3), jnp.zeros((2, 1)), jnp.full(1, end / 2), jnp.ones(1))
+        segment = Segment(jnp.full((1, 1), 0.3), jnp.zeros((2, 1)), jnp.full(1, end / 2), jnp.ones(1), jnp.zeros(1))
         y = jnp.asarray(exact(0.0))[:, None]
         errors = []
         for i in range(steps):
@@ -60,7 +60,7 @@ def test_error_estimate_has_its_order(method: str) -> None:
     with float64():
         step = jax.jit(method_named(method).stepper(system))
         h = jnp.array([0.04, 0.02, 0.01])
-        segment = Segment(jnp.full((1, 3), 0.3), jnp.zeros((2, 3)), jnp.full(3, 0.5), jnp.ones(3))
+        segment = Segment(jnp.full((1, 3), 0.3), jnp.zeros((2, 3)), jnp.full(3, 0.5), jnp.ones(3), jnp.zeros(3))
         _, error = step(segment, jnp.full(3, 0.3), jnp.broadcast_to(exact(0.3)[:, None], (2, 3)), h)
     sizes = np.abs(np.asarray(error)).max(axis=0)
     np.testing.assert_allclose(np.diff(np.log2(sizes)), -5.0, atol=0.5)

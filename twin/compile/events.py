@@ -1,0 +1,93 @@
+"""The events of a model as functions of arrays: conditions, their roots, delays, priorities, new values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+from jaxtyping import Array, Bool, Float
+
+from twin.compile.evaluate import Env, compile_expressions
+from twin.compile.switches import jumps, switch_times
+from twin.model.model import Model
+
+_NO_PRIORITY = -1e300
+"""Below every priority that an author would give."""
+
+_SLOTS, _SLOTS_WITH_DELAY = 2, 8
+"""How many executions of one event may be waiting at once; without a delay only cascades can make it two."""
+
+type Lanes = Float[Array, " lane"]
+
+
+class EventProgram:
+    """Events compiled to JAX; every function takes an environment of lanes (see `System.environment`).
+
+    Attributes:
+        names: Names of the events.
+        targets: For every event, the positions of the states that it sets.
+        slots: Most executions of one event that may be waiting.
+        persistent: Whether each event stays due when its condition becomes false.
+        initially: Value of each condition before the start.
+        from_trigger_time: Whether each event's values are those of the moment of the trigger.
+        edges: Formulas of parameters for the times at which conditions on time alone change.
+        roots_count: Number of expressions at whose sign changes a condition may change.
+    """
+
+    def __init__(self, model: Model, frozen: frozenset[sp.Symbol]) -> None:
+        self.names = model.event_names
+        formulas = model.event_formulas
+        row = {name: index for index, name in enumerate(model.state_names)}
+        self.targets = tuple(tuple(row[name] for name in each.assignments) for each in formulas)
+        self.width = max(map(len, self.targets))
+        triggers = [sp.Piecewise((1, model.expand(each.trigger)), (0, True)) for each in formulas]
+        delays = [model.expand(each.delay) for each in formulas]
+        self.slots = _SLOTS if all(delay == 0 for delay in delays) else _SLOTS_WITH_DELAY
+        self.persistent = np.array([part.persistent for part in model.events])
+        self.initially = np.array([part.initially for part in model.events])
+        self.from_trigger_time = np.array([part.from_trigger_time for part in model.events])
+        self.edges = switch_times(triggers, frozen)
+        roots = list(dict.fromkeys(root for trigger in triggers for root in jumps(trigger) if root.free_symbols))
+        self.roots_count = len(roots)
+        priorities = [
+            sp.Float(_NO_PRIORITY) if each.priority is None else model.expand(each.priority) for each in formulas
+        ]
+        values = [[model.expand(value) for value in each.assignments.values()] for each in formulas]
+        padded = [value for each in values for value in (*each, *[sp.Integer(0)] * (self.width - len(each)))]
+        nothing: frozenset[sp.Symbol] = frozenset()  # conditions on time hold now, not in the middle of a segment
+        self._triggers, self._roots, self._delays, self._priorities, self._values = (
+            compile_expressions(group, nothing) for group in (triggers, roots, delays, priorities, padded)
+        )
+
+    @property
+    def count(self) -> int:
+        return len(self.names)
+
+    def triggers(self, env: Env, like: Lanes) -> Bool[Array, "event lane"]:
+        """Whether each condition holds."""
+        return _rows(self._triggers, env, like) > 0.5
+
+    def roots(self, env: Env, like: Lanes) -> Float[Array, "root lane"]:
+        """Expressions at whose sign changes a condition may change."""
+        return _rows(self._roots, env, like)
+
+    def delays(self, env: Env, like: Lanes) -> Float[Array, "event lane"]:
+        """Time between trigger and execution, if triggered now."""
+        return jnp.maximum(_rows(self._delays, env, like), 0.0)
+
+    def priorities(self, env: Env, like: Lanes) -> Float[Array, "event lane"]:
+        """Order among events that are due."""
+        return _rows(self._priorities, env, like)
+
+    def values(self, env: Env, like: Lanes) -> Float[Array, "event target lane"]:
+        """What each event sets its targets to, computed now; padded with 0 to the longest event."""
+        return _rows(self._values, env, like).reshape(self.count, self.width, *like.shape)
+
+
+def _rows(evaluate: Callable[[Env, Env], Sequence[Array]], env: Env, like: Lanes) -> Float[Array, "row lane"]:
+    values = evaluate(env, env)
+    if not values:
+        return jnp.zeros((0, *like.shape), like.dtype)
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(value, like.dtype), like.shape) for value in values])

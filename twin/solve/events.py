@@ -1,0 +1,324 @@
+"""Events inside the loop of the integrator: found, awaited, executed, each lane at its own time.
+
+The loop carries, beside the states, a table of executions that wait: when they are due and the values computed when
+they were triggered. Together they are the extended state ``z``, whose rows are
+
+    states | due times (event x slot) | values (event x slot x target).
+
+A step ends where a condition first changes: the root of ``g(t, y(t))``, found by Newton's method on step sizes. Values
+do not depend on how it was found, but derivatives must know that the moment moves with the parameters. With t* where
+the step ended, the moment moves by
+
+    shift = -(g - g*) / (dg/dt),
+
+which is zero in value and has the derivative of the implicit function. What happens at the moment is evaluated at the
+shifted state and time, and the new state is moved back to t*, which is the jump condition of Rozenvasser (the saltation
+matrix): y+ = R(y- + f(y-) shift) - f(R) shift. A due time carries the shift of its trigger.
+
+References:
+    E. N. Rozenvasser, "General sensitivity equations of discontinuous systems", Automation and Remote Control
+    28:400-404 (1967). R. I. Leine & H. Nijmeijer, Dynamics and Bifurcations of Non-Smooth Mechanical Systems, 2004,
+    chapter 7.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from twin.compile.system import System
+from twin.solve.jumps import drift, on_constraints
+from twin.solve.method import Lanes, Segment, States
+
+NOTHING, BY_EXECUTION = -1, -2
+"""Why conditions changed: by nothing that moves with the parameters, or because an event was executed."""
+
+
+class Waiting(NamedTuple):
+    """Executions that wait.
+
+    Args:
+        due: When each is due.
+        values: What it will set its targets to, as computed when it was triggered.
+    """
+
+    due: Float[Array, "event slot lane"]
+    values: Float[Array, "event slot target lane"]
+
+
+class Choices(NamedTuple):
+    """What was decided in an iteration of the loop, so that it can be replayed.
+
+    Args:
+        executed: Slot that was executed (event * slots + slot), or -1.
+        filled: Slots that began to wait.
+        cause: Root whose sign change ended the step, `BY_EXECUTION` or `NOTHING`.
+    """
+
+    executed: Int[Array, "*node lane"]
+    filled: Bool[Array, "*node event slot lane"]
+    cause: Int[Array, "*node lane"]
+
+
+class Watch(NamedTuple):
+    """What the loop knows of events that is not differentiated.
+
+    Args:
+        holds: Whether each condition holds.
+        waits: Which slots wait.
+        trial: Length of the next attempt where a change is being located; infinite otherwise.
+        bound: Length within which a condition is known to change; infinite if none is.
+        tries: Attempts made to locate it.
+    """
+
+    holds: Bool[Array, "event lane"]
+    waits: Bool[Array, "event slot lane"]
+    trial: Lanes
+    bound: Lanes
+    tries: Int[Array, " lane"]
+
+
+class Landing(NamedTuple):
+    """What an attempted step says of conditions.
+
+    Args:
+        changed: Whether any condition is different at its end.
+        early: Fraction of the step at which one is different though none is at the end; infinite if there is none.
+        root: Length after which the first condition changes, as Newton's method estimates it; infinite if no root does.
+        cause: Root that changes there.
+        ahead: Distance from its end to the next root, as Newton's method estimates it; infinite if none is ahead.
+    """
+
+    changed: Bool[Array, " lane"]
+    early: Lanes
+    root: Lanes
+    cause: Int[Array, " lane"]
+    ahead: Lanes
+
+
+INSIDE = (0.25, 0.5, 0.75)
+"""Where inside a step conditions are looked at, so that one that holds only for a moment is not missed."""
+
+
+class EventLoop:
+    """The events of a system as the integrator needs them."""
+
+    def __init__(self, system: System) -> None:
+        assert system.events is not None
+        self.system, self.program = system, system.events
+        self.states = len(system.states)
+        self.shape = (self.program.count, self.program.slots)
+
+    # ---- the extended state
+
+    def split(self, z: Array) -> tuple[States, Waiting]:
+        """States and what waits."""
+        events, slots = self.shape
+        lanes, first = z.shape[1], self.states + events * slots
+        due = z[self.states : first].reshape(events, slots, lanes)
+        return z[: self.states], Waiting(due, z[first:].reshape(events, slots, -1, lanes))
+
+    def join(self, y: States, waiting: Waiting) -> Array:
+        """The extended state."""
+        lanes = y.shape[1]
+        return jnp.concatenate([y, waiting.due.reshape(-1, lanes), waiting.values.reshape(-1, lanes)])
+
+    def none_waiting(self, y: States) -> Waiting:
+        lanes = y.shape[1]
+        return Waiting(jnp.zeros((*self.shape, lanes)), jnp.zeros((*self.shape, self.program.width, lanes)))
+
+    def no_choice(self, lanes: int) -> Choices:
+        return Choices(
+            executed=jnp.full(lanes, -1, jnp.int32),
+            filled=jnp.zeros((*self.shape, lanes), bool),
+            cause=jnp.full(lanes, NOTHING, jnp.int32),
+        )
+
+    def before_start(self, lanes: int) -> Watch:
+        """The watch before the first condition was looked at."""
+        infinite = jnp.full(lanes, jnp.inf)
+        return Watch(
+            holds=jnp.broadcast_to(self.program.initially[:, None], (self.shape[0], lanes)),
+            waits=jnp.zeros((*self.shape, lanes), bool),
+            trial=infinite,
+            bound=infinite,
+            tries=jnp.zeros(lanes, jnp.int32),
+        )
+
+    def _env(self, t: Lanes, y: States, segment: Segment):
+        return self.system.environment(t, t, y, segment.params)[0]
+
+    def _slope(self, t: Lanes, y: States, segment: Segment) -> States:
+        return self.system.vector_field(t, segment.mid, y, segment.params) + segment.inflow
+
+    # ---- decisions, which are not differentiated
+
+    def holds(self, t: Lanes, y: States, segment: Segment) -> Bool[Array, "event lane"]:
+        """Whether each condition holds."""
+        return self.program.triggers(self._env(t, y, segment), t)
+
+    def next_due(
+        self, t: Lanes, waiting: Waiting, watch: Watch, tolerance: Lanes
+    ) -> tuple[Bool[Array, " lane"], Lanes]:
+        """Whether anything is due now, and otherwise how long until something is (infinite if nothing waits)."""
+        until = jnp.where(watch.waits, waiting.due - t, jnp.inf)
+        first = jnp.min(until, axis=(0, 1))
+        return first <= tolerance, first
+
+    def choose(self, t: Lanes, y: States, waiting: Waiting, watch: Watch, segment: Segment, tolerance: Lanes) -> Array:
+        """The slot to execute of those that are due: highest priority, then earliest due, then first in the model."""
+        due = watch.waits & (waiting.due - t <= tolerance)
+        priority = jnp.where(due, self.program.priorities(self._env(t, y, segment), t)[:, None], -jnp.inf)
+        best = due & (priority == jnp.max(priority, axis=(0, 1)))
+        when = jnp.where(best, waiting.due, jnp.inf)
+        flat = jnp.argmin(when.reshape(-1, t.shape[0]), axis=0).astype(jnp.int32)
+        return jnp.where(jnp.any(due, axis=(0, 1)), flat, -1)
+
+    def inspect(
+        self, t: Lanes, y: States, slope: States, h: Lanes, after: States, watch: Watch, segment: Segment
+    ) -> Landing:
+        """Looks at the conditions along an attempted step from (t, y) to (t + h, after)."""
+        t_after = t + h * segment.clock
+        slope_after = self._slope(t_after, after, segment)
+        changed = jnp.any(self.holds(t_after, after, segment) != watch.holds, axis=0)
+        early = jnp.full_like(h, jnp.inf)
+        for fraction in reversed(INSIDE):
+            inner = _hermite(fraction, h, y, slope, after, slope_after)
+            different = self.holds(t + fraction * h * segment.clock, inner, segment) != watch.holds
+            early = jnp.where(jnp.any(different, axis=0), fraction, early)
+        if not self.program.roots_count:
+            infinite = jnp.full_like(h, jnp.inf)
+            return Landing(changed, early, infinite, jnp.full(h.shape, NOTHING, jnp.int32), infinite)
+        before = self.program.roots(self._env(t, y, segment), t)
+        value, speed = self._moving_roots(t_after, after, slope_after, segment)
+        # >= and > differ at zero: a root that ends at zero may have changed its condition, one that starts there too.
+        crosses = (jnp.sign(before) != jnp.sign(value)) & jnp.isfinite(value)
+        newton = h - value / jnp.where(speed == 0, jnp.inf, speed)
+        weight = jnp.abs(before) / jnp.maximum(jnp.abs(before) + jnp.abs(value), jnp.finfo(h.dtype).tiny)
+        usable = (newton >= 0) & (newton <= h)
+        where = jnp.where(crosses, jnp.where(usable, newton, weight * h), jnp.inf)
+        cause = jnp.argmin(where, axis=0).astype(jnp.int32)
+        root = jnp.min(where, axis=0)
+        distance = -value / jnp.where(speed == 0, jnp.inf, speed)
+        ahead = jnp.min(jnp.where(distance > 0, distance, jnp.inf), axis=0)
+        return Landing(changed, early, root, jnp.where(jnp.isfinite(root), cause, NOTHING), ahead)
+
+    def _moving_roots(self, t: Lanes, y: States, slope: States, segment: Segment) -> tuple[Array, Array]:
+        """Roots and their derivatives in time along the solution."""
+
+        def roots(t: Lanes, y: States) -> Array:
+            return self.program.roots(self._env(t, y, segment), t)
+
+        return jax.jvp(roots, (t, y), (segment.clock, slope))
+
+    def locate(
+        self, watch: Watch, landing: Landing, h: Lanes, accepted: Array, tolerance: Lanes
+    ) -> tuple[Bool[Array, " lane"], Bool[Array, " lane"], Watch]:
+        """Whether a step that the error control accepts may stand, whether it ends where a condition changes, and what
+        to attempt next."""
+        early = jnp.isfinite(landing.early) & ~landing.changed
+        early |= landing.changed & (landing.early < 0.5) & (h > tolerance)
+        close = (h <= tolerance) | (h - landing.root <= tolerance)
+        lands = accepted & landing.changed & close & ~early
+        passes = accepted & ~landing.changed & ~early
+        stands = lands | passes
+        missed = accepted & ~stands
+        within = jnp.where(missed & landing.changed, h, jnp.where(passes, watch.bound - h, watch.bound))
+        within = jnp.maximum(within, tolerance)
+        tries = watch.tries + accepted
+        # Before the change after a missed step, beyond it after one that stopped short.
+        guess = jnp.where(missed, landing.root, landing.ahead) + 0.5 * tolerance
+        # Newton's method may stall on a kink or a condition that changes without a root: every third try halves.
+        guess = jnp.where((tries % 3 == 2) | ~jnp.isfinite(guess), 0.5 * within, guess)
+        guess = jnp.where(missed & early, jnp.minimum(landing.early, 0.5) * h, guess)
+        trial = jnp.where(accepted, jnp.clip(guess, tolerance, jnp.minimum(within, h + within)), watch.trial)
+        done = lands | (passes & ~jnp.isfinite(within))
+        return (
+            stands,
+            lands,
+            watch._replace(
+                trial=jnp.where(done, jnp.inf, trial),
+                bound=jnp.where(done, jnp.inf, within),
+                tries=jnp.where(done, 0, tries),
+            ),
+        )
+
+    def observe(self, t: Lanes, y: States, watch: Watch, segment: Segment) -> tuple[Array, Array, Watch]:
+        """Looks at the conditions after something happened.
+
+        Returns:
+            Slots that begin to wait, whether one was missing, and the watch.
+        """
+        holds = self.holds(t, y, segment)
+        rises = holds & ~watch.holds
+        kept = watch.waits & (self.program.persistent[:, None, None] | holds[:, None])
+        free = ~kept
+        first = free & (jnp.cumsum(free, axis=1) == 1)
+        filled = first & rises[:, None]
+        full = jnp.any(rises & ~jnp.any(free, axis=1), axis=0)
+        return filled, full, watch._replace(holds=holds, waits=kept | filled)
+
+    # ---- what happens, differentiable
+
+    def execute(self, t: Lanes, z: Array, executed: Array, segment: Segment) -> tuple[Array, Lanes]:
+        """The extended state after the chosen execution, and by how much its moment moves (zero in value)."""
+        y, waiting = self.split(z)
+        lanes = t.shape[0]
+        slot = jnp.maximum(executed, 0)
+        picked = jnp.take_along_axis(waiting.due.reshape(-1, lanes), slot[None], axis=0)[0]
+        moved = (picked - t) - lax.stop_gradient(picked - t)
+        shift = jnp.where(executed >= 0, moved, 0.0)
+        before = drift(self.system, t, y, segment, shift)
+        now = self.program.values(self._env(t + shift * segment.clock, before, segment), t)
+        stored = waiting.values.reshape(-1, self.program.width, lanes)
+        stored = jnp.take_along_axis(stored, slot[None, None], axis=0)[0]
+        event = slot // self.program.slots
+        after = before
+        for index, rows in enumerate(self.program.targets):
+            values = stored if self.program.from_trigger_time[index] else now[index]
+            here = (executed >= 0) & (event == index)
+            for position, row in enumerate(rows):
+                after = after.at[row].set(jnp.where(here, values[position], after[row]))
+        # Where constraints determine states, these are solved for before their slopes are asked.
+        after = on_constraints(self.system, t + shift * segment.clock, after, segment)
+        after = drift(self.system, t + shift * segment.clock, after, segment, -shift)
+        return self.join(jnp.where(executed >= 0, after, y), waiting), shift
+
+    def shift_of(self, t: Lanes, y: States, cause: Array, of_execution: Lanes, segment: Segment) -> Lanes:
+        """By how much the moment moves at which conditions changed (zero in value)."""
+        shift = jnp.where(cause == BY_EXECUTION, of_execution, 0.0)
+        if not self.program.roots_count:
+            return shift
+        slope = lax.stop_gradient(self._slope(t, y, segment))
+        at = lax.stop_gradient((t, y))
+        _, speed = self._moving_roots(*at, slope, lax.stop_gradient(segment))
+        value = self.program.roots(self._env(t, y, segment), t)
+        pick = jnp.maximum(cause, 0)[None]
+        value, speed = (jnp.take_along_axis(x, pick, axis=0)[0] for x in (value, lax.stop_gradient(speed)))
+        moves = (cause >= 0) & (speed != 0)
+        return jnp.where(moves, -(value - lax.stop_gradient(value)) / jnp.where(moves, speed, 1.0), shift)
+
+    def enter(self, t: Lanes, z: Array, filled: Array, shift: Lanes, segment: Segment) -> Array:
+        """The extended state with the slots filled that begin to wait."""
+        y, waiting = self.split(z)
+        there = drift(self.system, t, y, segment, shift)
+        env = self._env(t + shift * segment.clock, there, segment)
+        due = t + shift + self.program.delays(env, t)
+        values = self.program.values(env, t)
+        return self.join(
+            y,
+            Waiting(
+                jnp.where(filled, due[:, None], waiting.due),
+                jnp.where(filled[:, :, None], values[:, None], waiting.values),
+            ),
+        )
+
+
+def _hermite(x: float, h: Lanes, y: States, slope: States, after: States, slope_after: States) -> States:
+    """Cubic Hermite interpolation at a fraction of a step (Hairer, Norsett & Wanner I, 1993, eq. II.6.7)."""
+    between = (1 - x) * y + x * after
+    return between + x * (x - 1) * ((1 - 2 * x) * (after - y) + (x - 1) * h * slope + x * h * slope_after)

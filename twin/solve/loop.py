@@ -1,0 +1,354 @@
+"""The forward loop: adaptive steps of all lanes at once, each lane with its own step, segment and events.
+
+Every iteration does one thing per lane: an attempt at a step, or the execution of one event at a standing clock. It
+stores a node, so that samples and the adjoint can come back to it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from twin.compile.system import System
+from twin.experiment.schedule import Schedule
+from twin.solve.events import BY_EXECUTION, NOTHING, Choices, EventLoop, Watch
+from twin.solve.jumps import jump, on_constraints, start_states
+from twin.solve.method import Lanes, Method, Segment, States, Step
+from twin.solve.nodes import (
+    IDLE_STEP,
+    NOT_STEADY,
+    OK,
+    STEP_TOO_SMALL,
+    TOO_MANY_STEPS,
+    TOO_MANY_WAITING,
+    Nodes,
+    Tolerance,
+)
+from twin.solve.segments import at_segment, clock_time
+
+SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
+SMALLEST_FRACTION = 1e-14
+"""Steps below this fraction of their segment no longer move time in float64."""
+
+STEADY_FRACTION = 1e-3
+"""A steady state is believed only after a step of this fraction of the horizon, so that slow changes are seen."""
+
+EVENT_TOLERANCE = 1e-13
+"""How exactly the moment of an event is found, relative to time and to the length of the segment."""
+
+
+class _Carry(NamedTuple):
+    step: Array
+    segment: Int[Array, " lane"]
+    start: Lanes
+    h: Lanes
+    fresh: Bool[Array, " lane"]
+    z: Float[Array, "row lane"]
+    watch: Watch | None
+    status: Int[Array, " lane"]
+    nodes: Nodes
+
+
+class _Attempt(NamedTuple):
+    """What an iteration tries: where it is, how far it wants to go, and what it is stopped by."""
+
+    here: Int[Array, " lane"]
+    segment: Segment
+    length: Lanes
+    t: Lanes
+    slope: States
+    moves: Bool[Array, " lane"]
+    wanted: Lanes
+    fraction: Lanes
+    h: Lanes
+    final: Bool[Array, " lane"]
+    clipped: Bool[Array, " lane"]
+
+
+def forward_loop(system: System, method: Method, tolerance: Tolerance, schedule: Schedule) -> Nodes:
+    """Integrates every lane; forward mode may differentiate it."""
+    loop = _Loop(system, method, tolerance, schedule)
+    carry = loop.first()
+    carry = lax.while_loop(
+        lambda c: (c.step < tolerance.max_steps) & jnp.any(loop.alive(c)),
+        loop.iterate,
+        carry,
+    )
+    status = jnp.where(loop.alive(carry), TOO_MANY_STEPS, carry.status)
+    # The end of the last segment is a node, too: it serves samples at the very end.
+    last = jnp.minimum(carry.segment, loop.last)
+    nodes = _record(carry, last, jnp.zeros(schedule.lanes), loop.no_choice())
+    return nodes._replace(status=status, steps=carry.step)
+
+
+class _Loop:
+    def __init__(self, system: System, method: Method, tolerance: Tolerance, schedule: Schedule) -> None:
+        self.system, self.method, self.tolerance, self.schedule = system, method, tolerance, schedule
+        self.step: Step = method.stepper(system)
+        self.events = EventLoop(system) if system.events else None
+        self.last = schedule.segments - 1
+        self.states = len(system.states)
+
+    def no_choice(self) -> Choices | None:
+        return None if self.events is None else self.events.no_choice(self.schedule.lanes)
+
+    def first(self) -> _Carry:
+        lanes = self.schedule.lanes
+        zeros = jnp.zeros(lanes)
+        z, watch, choices, full = first_state(self.system, self.schedule)
+        nodes = Nodes(
+            y=jnp.zeros((self.tolerance.max_steps + 1, *z.shape)),
+            segment=jnp.full((self.tolerance.max_steps + 1, lanes), -1, jnp.int32),
+            start=jnp.zeros((self.tolerance.max_steps + 1, lanes)),
+            length=jnp.zeros((self.tolerance.max_steps + 1, lanes)),
+            status=jnp.zeros(lanes, jnp.int32),
+            steps=jnp.zeros((), jnp.int32),
+            choices=jax.tree.map(lambda x: jnp.zeros((self.tolerance.max_steps + 1, *x.shape), x.dtype), choices),
+        )
+        return _Carry(
+            step=jnp.zeros((), jnp.int32),
+            segment=jnp.zeros(lanes, jnp.int32),
+            start=zeros,
+            h=zeros,
+            fresh=jnp.ones(lanes, bool),
+            z=z,
+            watch=watch,
+            status=jnp.where(full, TOO_MANY_WAITING, OK).astype(jnp.int32),
+            nodes=nodes,
+        )
+
+    def alive(self, c: _Carry) -> Bool[Array, " lane"]:
+        """Lanes that are still under way."""
+        going = c.segment <= self.last
+        if self.events is not None:
+            segment, begin, length = at_segment(self.schedule, jnp.minimum(c.segment, self.last))
+            t = clock_time(segment, begin, c.start, length)
+            _, waiting = self.events.split(c.z)
+            going |= self.events.next_due(t, waiting, c.watch, _event_tolerance(t, length))[0]
+        return going & (c.status == OK)
+
+    def iterate(self, c: _Carry) -> _Carry:
+        control = lax.stop_gradient
+        active = self.alive(c)
+        here = jnp.minimum(c.segment, self.last)
+        segment, begin, length = at_segment(self.schedule, here)
+        t = clock_time(segment, begin, c.start, length)
+        y = c.z[: self.states]
+        close = control(_event_tolerance(t, length))
+        due, until = jnp.zeros_like(active), jnp.full_like(t, jnp.inf)
+        if self.events is not None:
+            due, until = self.events.next_due(control(t), self._waiting(c), c.watch, close)
+        a = self._plan(c, here, segment, length, t, y, active & ~due, until)
+        after, error = self.step(segment, t, y, a.h)
+        norm = control(_error_norm(error, y, after, self.tolerance, self.system))
+        finite = jnp.isfinite(norm) & jnp.all(jnp.isfinite(control(after)), axis=0)
+        norm = jnp.where(finite, norm, jnp.inf)
+        accepted = a.moves & (norm <= 1.0)
+        factor = jnp.clip(SAFETY * jnp.maximum(norm, 1e-10) ** (-1.0 / self.method.order), SHRINK, GROW)
+        proposed = control(a.h) * factor
+        # A step cut short says little about the step that follows.
+        proposed = jnp.where(accepted & a.clipped, jnp.maximum(proposed, a.wanted), proposed)
+        stands, lands, watch, cause = accepted, jnp.zeros_like(accepted), c.watch, None
+        if self.events is not None:
+            seen = self.events.inspect(*control((t, y, a.slope, a.h, after)), c.watch, control(segment))
+            stands, lands, watch = self.events.locate(c.watch, seen, control(a.h), accepted, close)
+            proposed = jnp.where(accepted & ~stands, a.wanted, proposed)
+            cause = jnp.where(lands, seen.cause, NOTHING)
+        steady = (segment.clock == 0) & stands & (a.fraction > STEADY_FRACTION)
+        steady &= _is_steady(control(y), control(after), self.tolerance)
+        if self.events is not None:
+            steady &= ~jnp.any(c.watch.waits, axis=(0, 1))
+        ends = (stands & a.final) | (active & ~due & ~((1.0 - c.start) * control(length) > 0)) | steady
+        gave_up = stands & a.final & (segment.clock == 0) & ~steady & (control(length) > 0)
+        following = jnp.where(ends, c.segment + 1, c.segment)
+        start = jnp.where(stands, c.start + a.fraction, c.start)
+        start = jnp.where(ends, jnp.where(following > self.last, 1.0, 0.0), start)
+        moved = c.z.at[: self.states].set(jnp.where(stands, after, y))
+        z, watch, choices, full = self._happen(c, moved, watch, here, following, start, due, cause, active, close)
+        changed = jnp.any(control(z[: self.states]) != control(moved[: self.states]), axis=0)
+        # Near a singularity even accepted steps come to be too short to move time.
+        stuck = a.fraction < 4 * jnp.finfo(t.dtype).eps * c.start
+        too_small = a.moves & ~a.final & ~lands & (stuck | (~accepted & (a.fraction < SMALLEST_FRACTION)))
+        status = jnp.where(too_small, STEP_TOO_SMALL, jnp.where(gave_up, NOT_STEADY, c.status))
+        return _Carry(
+            step=c.step + 1,
+            segment=following,
+            start=start,
+            h=jnp.where(a.moves, proposed, a.wanted),
+            fresh=jnp.where(a.moves, False, c.fresh) | changed | (ends & (segment.clock == 0)),
+            z=z,
+            watch=watch,
+            status=jnp.where(full & (status == OK), TOO_MANY_WAITING, status),
+            nodes=_record(c, here, jnp.where(stands, a.fraction, 0.0), choices),
+        )
+
+    def _waiting(self, c: _Carry):
+        assert self.events is not None
+        return lax.stop_gradient(self.events.split(c.z)[1])
+
+    def _plan(self, c: _Carry, here, segment: Segment, length, t, y, active, until) -> _Attempt:
+        """How long a step each lane attempts."""
+        control = lax.stop_gradient
+        slope = self.system.vector_field(t, segment.mid, y, segment.params) + segment.inflow
+        guess = _first_step(control(slope), control(y), control(length), self.tolerance)
+        wanted = jnp.where(c.fresh, guess, c.h)
+        left = (1.0 - c.start) * control(length)
+        stop = until if c.watch is None else jnp.minimum(until, c.watch.trial)
+        # A remainder that is a hair longer than the step is taken whole, to avoid a sliver of a step after it.
+        final = (jnp.minimum(wanted, stop) >= left * (1.0 - 1e-10)) & (stop >= left)
+        stopped = ~final & (wanted >= stop * (1.0 - 1e-10))
+        size = jnp.where(stopped, stop, wanted)
+        fraction = jnp.where(final, 1.0 - c.start, size / jnp.where(left > 0, control(length), 1.0))
+        moves = active & (left > 0)
+        h = jnp.where(moves, fraction * length, IDLE_STEP)
+        return _Attempt(here, segment, length, t, slope, moves, wanted, fraction, h, final, final | stopped)
+
+    def _happen(self, c: _Carry, moved, watch, here, following, start, due, cause, active, close):
+        """The extended state after what happens between two steps: a new segment, an event, new conditions."""
+        nobody = jnp.zeros_like(due)
+        if self.events is None:
+            z, _ = arrive(self.system, self.schedule, None, moved, None, here, following, start)
+            return z, None, None, nobody
+        control = lax.stop_gradient
+        segment, begin, length = at_segment(self.schedule, here)
+        t = clock_time(segment, begin, c.start, length)
+        y = moved[: self.states]
+        executed = self.events.choose(*control((t, y)), self._waiting(c), c.watch, control(segment), close)
+        executed = jnp.where(due & active, executed, -1)
+        slots = jnp.arange(self.events.shape[0] * self.events.shape[1]).reshape(*self.events.shape, 1)
+        watch = watch._replace(waits=watch.waits & (slots != executed))
+        cause = jnp.where(executed >= 0, BY_EXECUTION, cause)
+        choices = Choices(executed, jnp.zeros_like(watch.waits), cause)
+        z, shift = arrive(self.system, self.schedule, self.events, moved, choices, here, following, start)
+        # The conditions are looked at in the new state; only then is it known what begins to wait.
+        index = jnp.minimum(following, self.last)
+        segment, begin, length = at_segment(self.schedule, index)
+        t = clock_time(segment, begin, start, length)
+        filled, full, seen = self.events.observe(*control((t, z[: self.states])), watch, control(segment))
+        watch = jax.tree.map(lambda new, old: jnp.where(active, new, old), seen, watch)
+        choices = choices._replace(filled=filled & active)
+        return self.events.enter(t, z, choices.filled, shift, segment), watch, choices, full & active
+
+
+def first_state(system: System, schedule: Schedule):
+    """The extended state before the first step, the watch, what begins to wait, and whether there was no room."""
+    y = start_states(system, schedule)
+    lanes = schedule.lanes
+    if system.events is None:
+        return y, None, None, jnp.zeros(lanes, bool)
+    events = EventLoop(system)
+    segment, begin, length = at_segment(schedule, jnp.zeros(lanes, jnp.int32))
+    t = clock_time(segment, begin, jnp.zeros(lanes), length)
+    watch = events.before_start(lanes)
+    filled, full, watch = events.observe(*lax.stop_gradient((t, y)), watch, lax.stop_gradient(segment))
+    z = events.enter(t, events.join(y, events.none_waiting(y)), filled, jnp.zeros(lanes), segment)
+    return z, watch, events.no_choice(lanes)._replace(filled=filled), full
+
+
+def change(
+    system: System,
+    schedule: Schedule,
+    events: EventLoop | None,
+    moved: Float[Array, "row lane"],
+    choices: Choices | None,
+    here: Int[Array, " lane"],
+    following: Int[Array, " lane"],
+    start: Lanes,
+) -> Float[Array, "row lane"]:
+    """The extended state after all that was chosen between two steps; differentiable, see `arrive`."""
+    z, shift = arrive(system, schedule, events, moved, choices, here, following, start)
+    if events is None:
+        return z
+    segment, begin, length = at_segment(schedule, jnp.minimum(following, schedule.segments - 1))
+    t = clock_time(segment, begin, start, length)
+    return events.enter(t, z, choices.filled, shift, segment)
+
+
+def arrive(
+    system: System,
+    schedule: Schedule,
+    events: EventLoop | None,
+    moved: Float[Array, "row lane"],
+    choices: Choices | None,
+    here: Int[Array, " lane"],
+    following: Int[Array, " lane"],
+    start: Lanes,
+) -> tuple[Float[Array, "row lane"], Lanes]:
+    """The extended state after an event or the beginning of a segment, before new executions begin to wait.
+
+    Args:
+        system: The compiled model.
+        schedule: Its schedule.
+        events: Its events.
+        moved: Extended state at the end of the step, or where it was if there was none.
+        choices: What was decided.
+        here: Segment of the step.
+        following: Segment in which the lane goes on; beyond the last when it has ended.
+        start: Fraction of that segment at which it goes on.
+
+    Returns:
+        The extended state, and by how much the moment moves at which conditions changed (zero in value).
+    """
+    states = len(system.states)
+    last = schedule.segments - 1
+    index = jnp.minimum(following, last)
+    segment, begin, length = at_segment(schedule, index)
+    t = clock_time(segment, begin, start, length)
+    z, shift = moved, jnp.zeros_like(t)
+    if events is not None:
+        z, of_execution = events.execute(t, z, choices.executed, segment)
+        # The step's own end, before anything happened there, says how its moment moves.
+        shift = events.shift_of(t, moved[:states], choices.cause, of_execution, segment)
+    y = z[:states]
+    y = jnp.where((following > here) & (following <= last), jump(system, schedule, index, y), y)
+    if not system.mass.all():
+        happened = following > here
+        if events is not None:
+            happened |= choices.executed >= 0
+        y = jnp.where(happened, on_constraints(system, t, y, segment), y)
+    return z.at[:states].set(y), shift
+
+
+def _event_tolerance(t: Lanes, length: Lanes) -> Lanes:
+    return EVENT_TOLERANCE * jnp.maximum(jnp.abs(t), length)
+
+
+def _error_norm(error: States, before: States, after: States, tolerance: Tolerance, system: System) -> Lanes:
+    if not len(system.states):
+        return jnp.zeros(error.shape[1])
+    scale = tolerance.atol + tolerance.rtol * jnp.maximum(jnp.abs(before), jnp.abs(after))
+    return jnp.sqrt(jnp.mean((error / scale) ** 2, axis=0))
+
+
+def _first_step(slope: States, y: States, span: Lanes, tolerance: Tolerance) -> Lanes:
+    """A step over which the solution changes by about a hundredth (Hairer, Norsett & Wanner I, 1993, p. 169)."""
+    if not len(y):
+        return span
+    scale = tolerance.atol + tolerance.rtol * jnp.abs(y)
+    size = jnp.sqrt(jnp.mean((y / scale) ** 2, axis=0))
+    speed = jnp.sqrt(jnp.mean((slope / scale) ** 2, axis=0))
+    usable = (size > 1e-5) & (speed > 1e-5)
+    guess = jnp.where(usable, 0.01 * size / jnp.where(usable, speed, 1.0), 1e-6 * span)
+    return jnp.minimum(guess, span)
+
+
+def _is_steady(before: States, after: States, tolerance: Tolerance) -> Bool[Array, " lane"]:
+    """Nothing moved by more than a hundredth of its tolerance (or by round-off)."""
+    scale = tolerance.atol + tolerance.rtol * jnp.abs(before)
+    return jnp.all(jnp.abs(after - before) <= 1e-2 * scale + 1e-13 * jnp.abs(before), axis=0)
+
+
+def _record(c: _Carry, segment: Array, length: Array, choices: Choices | None) -> Nodes:
+    put = partial(lax.dynamic_update_index_in_dim, index=c.step, axis=0)
+    return c.nodes._replace(
+        y=put(c.nodes.y, c.z),
+        segment=put(c.nodes.segment, segment),
+        start=put(c.nodes.start, c.start),
+        length=put(c.nodes.length, length),
+        choices=jax.tree.map(put, c.nodes.choices, choices),
+    )

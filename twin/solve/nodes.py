@@ -1,0 +1,65 @@
+"""What integration leaves behind: the start of every attempted step, and how each lane ended."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from twin.solve.events import Choices
+
+OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_STEADY, TOO_MANY_WAITING = 0, 1, 2, 3, 4
+REASONS = {
+    TOO_MANY_STEPS: "more steps than allowed",
+    STEP_TOO_SMALL: "the step size became too small (a singularity, or values that are not finite)",
+    NOT_STEADY: "no steady state within the horizon of the equilibration",
+    TOO_MANY_WAITING: "more executions of one event waiting than there is room for",
+}
+IDLE_STEP = 1e-9
+"""Step of lanes that do not move: small, so that nothing overflows in a result that is thrown away (its derivative
+would otherwise turn zero cotangents into NaN)."""
+
+
+class Tolerance(NamedTuple):
+    """How exactly to integrate.
+
+    Args:
+        rtol: Relative tolerance per step.
+        atol: Absolute tolerance per step, in the unit of each state.
+        max_steps: Most attempted steps of a lane, rejected ones included.
+    """
+
+    rtol: float = 1e-8
+    atol: float = 1e-12
+    max_steps: int = 4096
+
+
+class Nodes(NamedTuple):
+    """Starts of all attempted steps; slots after the last attempt have `segment` -1.
+
+    Args:
+        y: States at the start of the step; after them, rows of events that wait (see `twin.solve.events`).
+        segment: Index of the segment.
+        start: Where in its segment the step begins, as a fraction.
+        length: Its length as a fraction of the segment; 0 where the step was rejected or the lane had finished.
+        status: 0 or the reason of failure, per lane.
+        steps: Number of attempts made by the slowest lane.
+        choices: What was decided about events in each attempt; None if the system has none.
+    """
+
+    y: Float[Array, "node row lane"]
+    segment: Int[Array, "node lane"]
+    start: Float[Array, "node lane"]
+    length: Float[Array, "node lane"]
+    status: Int[Array, " lane"]
+    steps: Int[Array, ""]
+    choices: Choices | None
+
+
+def describe_failures(status: np.ndarray) -> str:
+    """How many lanes failed and why, in words."""
+    parts = [
+        f"{int((status == code).sum())} with {reason}" for code, reason in REASONS.items() if (status == code).any()
+    ]
+    return "; ".join(parts)

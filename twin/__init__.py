@@ -9,11 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from twin.exchange.antimony import read_antimony
+    from twin.exchange.sbml import read_sbml, write_sbml
     from twin.experiment import Bolus, Change, Equilibration, Experiment, Infusion, Reset
     from twin.measurements import Measurements, read_measurements
     from twin.model import (
         Assignment,
         ConservedTotal,
+        Event,
         Input,
         Model,
         Observable,
@@ -27,11 +30,14 @@ if TYPE_CHECKING:
     from twin.study import Estimate, Noise, Prior, Study
 
 _HOME = {
+    "twin.exchange.antimony": ("read_antimony",),
+    "twin.exchange.sbml": ("read_sbml", "write_sbml"),
     "twin.experiment": ("Bolus", "Change", "Equilibration", "Experiment", "Infusion", "Reset"),
     "twin.measurements": ("Measurements", "read_measurements"),
     "twin.model": (
         "Assignment",
         "ConservedTotal",
+        "Event",
         "Input",
         "Model",
         "Observable",
@@ -53,6 +59,7 @@ __all__ = [
     "ConservedTotal",
     "Equilibration",
     "Estimate",
+    "Event",
     "Experiment",
     "Infusion",
     "Input",
@@ -68,8 +75,11 @@ __all__ = [
     "State",
     "Study",
     "float64",
+    "read_antimony",
     "read_measurements",
+    "read_sbml",
     "simulate",
+    "write_sbml",
 ]
 
 

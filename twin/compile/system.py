@@ -13,6 +13,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
+from twin.compile.assembly import Assembly, stack
 from twin.compile.evaluate import Env, compile_expressions
 from twin.compile.events import EventProgram
 from twin.compile.inputs import InputCurve, input_curve
@@ -25,6 +26,8 @@ type States = Float[Array, "state lane"]
 type Parameters = Float[Array, "parameter lane"]
 
 TIME = sp.Symbol("time", real=True)
+MOST_WRITTEN_OUT = 40
+"""States up to which right-hand sides and Jacobian are written out term by term: the fastest code."""
 
 
 class System:
@@ -64,13 +67,28 @@ class System:
             dict.fromkeys([*switch_times(self._formulas, self._frozen), *of_events])
         )
         self.mass = np.array([name not in model.constraints for name in self.states], dtype=float)
-        self._rhs = compile_expressions(self._formulas, self._frozen)
+        # d(input)/dt enters df/dt, which the method needs, as a symbol of its own.
+        self._rates = {TIME: sp.Integer(1)}
+        self._rates |= {model.symbol(name): sp.Symbol(f"{name}__slope", real=True) for name in self._inputs}
+        self._assembly = self._assemble() if len(self.states) > MOST_WRITTEN_OUT else None
+        self._rhs = compile_expressions([] if self._assembly else self._formulas, self._frozen)
         self._initial = compile_expressions(model.initial, self._frozen)
         self._output_cache: dict[tuple[sp.Expr, ...], object] = {}
 
     def __repr__(self) -> str:
         size = f"{len(self.states)} states, {len(self.parameters)} parameters"
         return f"System({self.model.name!r}, {size}, {len(self.jacobian_pattern)} non-zeros in the Jacobian)"
+
+    def _assemble(self) -> Assembly:
+        model, size = self.model, len(self.model.reactions)
+        terms = [expose_switches(flux, self._frozen) for flux in model.fluxes]
+        coefficients = dict(model.flux_coefficients)
+        alone = {**model.ode_formulas, **model.constraint_formulas}
+        for index, (name, formula) in enumerate(alone.items()):
+            terms.append(expose_switches(model.expand(formula), self._frozen))
+            coefficients[self.states.index(name), size + index] = sp.Integer(1)
+        symbols = self._state_symbols, self._parameter_symbols
+        return Assembly(len(self.states), terms, coefficients, *symbols, self._rates, self._frozen)
 
     @cached_property
     def jacobian(self) -> sp.SparseMatrix:
@@ -85,14 +103,12 @@ class System:
     @cached_property
     def jacobian_pattern(self) -> tuple[tuple[int, int], ...]:
         """Positions of the structural non-zeros, row by row."""
-        return tuple(sorted(self.jacobian.todok()))
+        return self._assembly.pattern if self._assembly else tuple(sorted(self.jacobian.todok()))
 
     @cached_property
     def _linearised(self):
         entries = self.jacobian.todok()
-        # df/dt through a measured input: df/du * du/dt
-        rates = {TIME: sp.Integer(1)}
-        rates |= {self.model.symbol(name): sp.Symbol(f"{name}__slope", real=True) for name in self._inputs}
+        rates = self._rates
         by_time = [
             sp.Add(*(value * rate for value, rate in zip(derivatives(f, list(rates)), rates.values(), strict=True)))
             for f in self._formulas
@@ -126,20 +142,23 @@ class System:
 
     def vector_field(self, t: Lanes, mid: Lanes, y: States, p: Parameters) -> States:
         """dy/dt, without doses."""
-        values = self._rhs(*self.environment(t, mid, y, p))
-        return _stack(values, t)
+        env = self.environment(t, mid, y, p)
+        return self._assembly.vector_field(y, p, *env) if self._assembly else stack(self._rhs(*env), t)
 
-    def linearise(self, t: Lanes, mid: Lanes, y: States, p: Parameters) -> tuple[list[Lanes], States]:
-        """Non-zeros of df/dy in the order of `jacobian_pattern`, and the partial derivative df/dt."""
-        values = self._linearised(*self.environment(t, mid, y, p))
+    def linearise(self, t: Lanes, mid: Lanes, y: States, p: Parameters) -> tuple[list[Lanes] | Array, States]:
+        """Non-zeros of df/dy in the order of `jacobian_pattern` (a list, or one array), and df/dt."""
+        env = self.environment(t, mid, y, p)
+        if self._assembly:
+            return self._assembly.linearise(y, p, *env)
+        values = self._linearised(*env)
         split = len(self.jacobian_pattern)
         entries = [jnp.broadcast_to(jnp.asarray(value), t.shape) for value in values[:split]]
-        return entries, _stack(values[split:], t)
+        return entries, stack(values[split:], t)
 
     def initial(self, p: Parameters) -> States:
         """Initial states as the model's formulas give them."""
         env = dict(zip(self._parameter_symbols, p, strict=True))
-        return _stack(self._initial(env, env), p[0] if len(p) else jnp.zeros(p.shape[1:]))
+        return stack(self._initial(env, env), p[0] if len(p) else jnp.zeros(p.shape[1:]))
 
     def outputs(
         self, expressions: Sequence[sp.Expr], t: Lanes, mid: Lanes, y: States, p: Parameters
@@ -148,18 +167,12 @@ class System:
         key = tuple(expressions)
         if key not in self._output_cache:
             self._output_cache[key] = compile_expressions(key, self._frozen)
-        return _stack(self._output_cache[key](*self.environment(t, mid, y, p)), t)  # type: ignore[operator]
+        return stack(self._output_cache[key](*self.environment(t, mid, y, p)), t)  # type: ignore[operator]
 
     def evaluate_formulas(self, expressions: Sequence[sp.Expr], p: Mapping[str, Array]) -> list[Array]:
         """Values of formulas of parameters, given arrays by name (any common shape)."""
         env = {self.model.symbol(name): value for name, value in p.items()}
         return compile_expressions(list(expressions), self._frozen)(env, env)
-
-
-def _stack(values: Sequence[Array], like: Array) -> Array:
-    if not values:
-        return jnp.zeros((0, *like.shape), like.dtype)
-    return jnp.stack([jnp.broadcast_to(jnp.asarray(value, like.dtype), like.shape) for value in values])
 
 
 @lru_cache(maxsize=64)

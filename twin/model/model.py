@@ -91,8 +91,8 @@ class Model:
             raise ModelError(f"the name of the model is {self.name!r}", expected="text")
         for kind in checks.KINDS:
             self._set(kind, checks.as_parts(kind, getattr(self, kind), self._where))
-        if not self.states:
-            raise ModelError("there is no state", where=self._where, expected="at least one State")
+        if not (self.states or self.parameters or self.assignments):
+            raise ModelError("there is nothing in it", where=self._where, expected="at least one State")
         named = {kind: getattr(self, kind) for kind in checks.KINDS if kind != "conserved"}
         checks.check_names(named, self._where)
         for kind, what in (("odes", "equation"), ("constraints", "constraint")):

@@ -65,10 +65,12 @@ def sample(
     # Round-off may put a sample a hair before its node.
     inside = offset > 0
     h = jnp.where(inside, offset, IDLE_STEP)
-    here = Segment(*map(flat, segment))
-    stepped, _ = method.stepper(system)(here, flat(t), flat(y), flat(h))
+    here, moment, states, size = jax.lax.optimization_barrier((Segment(*map(flat, segment)), flat(t), flat(y), flat(h)))
+    stepped, _ = jax.lax.optimization_barrier(method.stepper(system)(here, moment, states, size))
     # A sample on a border that moves with a parameter: its value is the node's, but its distance varies.
-    on_node = drift(system, flat(t), flat(y), here, flat(offset - jax.lax.stop_gradient(offset)))
+    on_node = jax.lax.optimization_barrier(
+        drift(system, moment, states, here, flat(offset - jax.lax.stop_gradient(offset)))
+    )
     y = jnp.where(inside, stepped.reshape(y.shape), on_node.reshape(y.shape))
     y = jnp.where(nodes.status == OK, y, jnp.nan)
     return Samples(jnp.where(segment.clock > 0, ts, segment.origin), y, segment.params)

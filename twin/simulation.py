@@ -16,7 +16,7 @@ import xarray as xr
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from twin.compile.system import System, compile_model
-from twin.errors import ExperimentError, ModelError, SimulationError, TwinWarning, suggestion
+from twin.errors import ExperimentError, ModelError, SimulationError, TwinWarning, UnitError, suggestion
 from twin.experiment.actions import Actions, collect_actions
 from twin.experiment.experiment import Experiment
 from twin.experiment.schedule import make_schedule
@@ -261,12 +261,22 @@ def _report_failures(status: np.ndarray, many: bool) -> None:
     warnings.warn(f"{failed} of {status.size} draws failed ({reasons}); they are NaN", TwinWarning, stacklevel=4)
 
 
+def _unit(model: Model, name: str) -> str:
+    """Unit of a part; empty for an expression, and where units are unchecked and do not fit."""
+    if name not in model.parts:
+        return ""
+    try:
+        return model.unit(name)
+    except UnitError:
+        return ""
+
+
 def _dataset(model, names, times, outputs, status, draws, solver, tolerance) -> xr.Dataset:
     dims = ("time",) if draws is None else ("draw", "time")
     data = {}
     for name, values in zip(names, outputs, strict=True):
         array = values[:, 0] if draws is None else values.T
-        unit = model.unit(name) if name in model.parts else ""
+        unit = _unit(model, name)
         data[name] = xr.Variable(dims, array, {"units": unit} if unit else {})
     coords: dict = {"time": xr.Variable("time", times, {"units": model.time_unit})}
     if draws is not None:

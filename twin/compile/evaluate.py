@@ -186,6 +186,8 @@ class _Walker:
             return self._product(node)
         if isinstance(node, sp.Piecewise):
             return _piecewise(node, self.walk)
+        if isinstance(node, sp.ITE):
+            return jnp.where(*map(self.walk, node.args))
         if isinstance(node, sp.Not):
             return jnp.logical_not(self.walk(node.args[0]))
         if (fold := _FOLD.get(node.func)) is not None:
@@ -211,7 +213,7 @@ class _Walker:
 
 
 def _refuse_unknown(expressions: Sequence[sp.Basic]) -> None:
-    known = (sp.Pow, sp.Piecewise, sp.Not, sp.Symbol, *_FOLD, *_RELATION, *_UNARY)
+    known = (sp.Pow, sp.Piecewise, sp.ITE, sp.Not, sp.Symbol, *_FOLD, *_RELATION, *_UNARY)
     for expression in expressions:
         for node in sp.preorder_traversal(expression):
             if isinstance(node, known) or node.is_Number or node.is_NumberSymbol:

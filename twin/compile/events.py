@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 from jaxtyping import Array, Bool, Float
+from sympy.core.relational import Relational
 
 from twin.compile.evaluate import Env, compile_expressions
 from twin.compile.switches import jumps, switch_times
 from twin.model.model import Model
 
-_NO_PRIORITY = -1e300
+NO_PRIORITY = -1e300
 """Below every priority that an author would give."""
 
 _SLOTS, _SLOTS_WITH_DELAY = 2, 8
@@ -33,6 +34,7 @@ class EventProgram:
         initially: Value of each condition before the start.
         from_trigger_time: Whether each event's values are those of the moment of the trigger.
         edges: Formulas of parameters for the times at which conditions on time alone change.
+        draws_lots: Whether events may have equal priorities, so that chance decides (SBML L3V2, 4.11.6).
         roots_count: Number of expressions at whose sign changes a condition may change.
     """
 
@@ -49,16 +51,20 @@ class EventProgram:
         self.initially = np.array([part.initially for part in model.events])
         self.from_trigger_time = np.array([part.from_trigger_time for part in model.events])
         self.edges = switch_times(triggers, frozen)
+        compared = _comparisons(triggers)
+        self.comparisons_count = len(compared)
+        comparisons = [sp.Piecewise((1, each), (0, True)) for each in compared]
+        self.draws_lots = sum(each.priority is not None for each in formulas) > 1
         roots = list(dict.fromkeys(root for trigger in triggers for root in jumps(trigger) if root.free_symbols))
         self.roots_count = len(roots)
         priorities = [
-            sp.Float(_NO_PRIORITY) if each.priority is None else model.expand(each.priority) for each in formulas
+            sp.Float(NO_PRIORITY) if each.priority is None else model.expand(each.priority) for each in formulas
         ]
         values = [[model.expand(value) for value in each.assignments.values()] for each in formulas]
         padded = [value for each in values for value in (*each, *[sp.Integer(0)] * (self.width - len(each)))]
         nothing: frozenset[sp.Symbol] = frozenset()  # conditions on time hold now, not in the middle of a segment
-        self._triggers, self._roots, self._delays, self._priorities, self._values = (
-            compile_expressions(group, nothing) for group in (triggers, roots, delays, priorities, padded)
+        self._triggers, self._comparisons, self._roots, self._delays, self._priorities, self._values = (
+            compile_expressions(group, nothing) for group in (triggers, comparisons, roots, delays, priorities, padded)
         )
 
     @property
@@ -68,6 +74,10 @@ class EventProgram:
     def triggers(self, env: Env, like: Lanes) -> Bool[Array, "event lane"]:
         """Whether each condition holds."""
         return _rows(self._triggers, env, like) > 0.5
+
+    def comparisons(self, env: Env, like: Lanes) -> Bool[Array, "comparison lane"]:
+        """Whether each comparison holds that conditions are made of."""
+        return _rows(self._comparisons, env, like) > 0.5
 
     def roots(self, env: Env, like: Lanes) -> Float[Array, "root lane"]:
         """Expressions at whose sign changes a condition may change."""
@@ -84,6 +94,12 @@ class EventProgram:
     def values(self, env: Env, like: Lanes) -> Float[Array, "event target lane"]:
         """What each event sets its targets to, computed now; padded with 0 to the longest event."""
         return _rows(self._values, env, like).reshape(self.count, self.width, *like.shape)
+
+
+def _comparisons(triggers: Sequence[sp.Expr]) -> list[sp.Basic]:
+    """The comparisons in some conditions, each once, in an order that does not change between processes."""
+    found = {atom for trigger in triggers for atom in trigger.atoms(Relational) if atom.free_symbols}
+    return sorted(found, key=sp.default_sort_key)
 
 
 def _rows(evaluate: Callable[[Env, Env], Sequence[Array]], env: Env, like: Lanes) -> Float[Array, "row lane"]:

@@ -20,8 +20,9 @@ def order(definitions: Mapping[str, sp.Expr], *, where: str) -> tuple[str, ...]:
     Raises:
         CyclicAssignmentError: Definitions that need each other; the message walks round the cycle.
     """
+    place = {name: index for index, name in enumerate(definitions)}
     needs = {
-        name: [other for other in definitions if other in _names(expression)]
+        name: sorted(_names(expression) & place.keys(), key=lambda other: place[other])
         for name, expression in definitions.items()
     }
     done: dict[str, None] = {}

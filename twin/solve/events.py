@@ -27,9 +27,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from twin.compile.events import NO_PRIORITY
 from twin.compile.system import System
 from twin.solve.jumps import drift, on_constraints
 from twin.solve.method import Lanes, Segment, States
@@ -69,6 +71,7 @@ class Watch(NamedTuple):
 
     Args:
         holds: Whether each condition holds.
+        sides: Whether each comparison holds that conditions are made of.
         waits: Which slots wait.
         trial: Length of the next attempt where a change is being located; infinite otherwise.
         bound: Length within which a condition is known to change; infinite if none is.
@@ -76,6 +79,7 @@ class Watch(NamedTuple):
     """
 
     holds: Bool[Array, "event lane"]
+    sides: Bool[Array, "comparison lane"]
     waits: Bool[Array, "event slot lane"]
     trial: Lanes
     bound: Lanes
@@ -86,9 +90,9 @@ class Landing(NamedTuple):
     """What an attempted step says of conditions.
 
     Args:
-        changed: Whether any condition is different at its end.
+        changed: Whether any comparison is different at its end.
         early: Fraction of the step at which one is different though none is at the end; infinite if there is none.
-        root: Length after which the first condition changes, as Newton's method estimates it; infinite if no root does.
+        root: Length after which the first comparison changes, as Newton's method estimates it; infinite if none does.
         cause: Root that changes there.
         ahead: Distance from its end to the next root, as Newton's method estimates it; infinite if none is ahead.
     """
@@ -101,7 +105,7 @@ class Landing(NamedTuple):
 
 
 INSIDE = (0.25, 0.5, 0.75)
-"""Where inside a step conditions are looked at, so that one that holds only for a moment is not missed."""
+"""Where inside a step comparisons are looked at, so that one that holds only for a moment is not missed."""
 
 
 class EventLoop:
@@ -143,6 +147,7 @@ class EventLoop:
         infinite = jnp.full(lanes, jnp.inf)
         return Watch(
             holds=jnp.broadcast_to(self.program.initially[:, None], (self.shape[0], lanes)),
+            sides=jnp.zeros((self.program.comparisons_count, lanes), bool),
             waits=jnp.zeros((*self.shape, lanes), bool),
             trial=infinite,
             bound=infinite,
@@ -157,9 +162,9 @@ class EventLoop:
 
     # ---- decisions, which are not differentiated
 
-    def holds(self, t: Lanes, y: States, segment: Segment) -> Bool[Array, "event lane"]:
-        """Whether each condition holds."""
-        return self.program.triggers(self._env(t, y, segment), t)
+    def sides(self, t: Lanes, y: States, segment: Segment) -> Bool[Array, "comparison lane"]:
+        """Whether each comparison holds."""
+        return self.program.comparisons(self._env(t, y, segment), t)
 
     def next_due(
         self, t: Lanes, waiting: Waiting, watch: Watch, tolerance: Lanes
@@ -169,11 +174,19 @@ class EventLoop:
         first = jnp.min(until, axis=(0, 1))
         return first <= tolerance, first
 
-    def choose(self, t: Lanes, y: States, waiting: Waiting, watch: Watch, segment: Segment, tolerance: Lanes) -> Array:
-        """The slot to execute of those that are due: highest priority, then earliest due, then first in the model."""
+    def choose(
+        self, step: Array, t: Lanes, y: States, waiting: Waiting, watch: Watch, segment: Segment, tolerance: Lanes
+    ) -> Array:
+        """The slot to execute of those that are due.
+
+        Highest priority first, then by lot among equal priorities, then the earliest due, then the first in the model.
+        """
         due = watch.waits & (waiting.due - t <= tolerance)
         priority = jnp.where(due, self.program.priorities(self._env(t, y, segment), t)[:, None], -jnp.inf)
         best = due & (priority == jnp.max(priority, axis=(0, 1)))
+        if self.program.draws_lots:
+            lot = jnp.where(best & (priority > NO_PRIORITY), _lots(step, best.shape), 0)
+            best &= lot == jnp.max(jnp.where(best, lot, 0), axis=(0, 1))
         when = jnp.where(best, waiting.due, jnp.inf)
         flat = jnp.argmin(when.reshape(-1, t.shape[0]), axis=0).astype(jnp.int32)
         return jnp.where(jnp.any(due, axis=(0, 1)), flat, -1)
@@ -181,14 +194,14 @@ class EventLoop:
     def inspect(
         self, t: Lanes, y: States, slope: States, h: Lanes, after: States, watch: Watch, segment: Segment
     ) -> Landing:
-        """Looks at the conditions along an attempted step from (t, y) to (t + h, after)."""
+        """Looks at the comparisons along an attempted step from (t, y) to (t + h, after)."""
         t_after = t + h * segment.clock
         slope_after = self._slope(t_after, after, segment)
-        changed = jnp.any(self.holds(t_after, after, segment) != watch.holds, axis=0)
+        changed = jnp.any(self.sides(t_after, after, segment) != watch.sides, axis=0)
         early = jnp.full_like(h, jnp.inf)
         for fraction in reversed(INSIDE):
             inner = _hermite(fraction, h, y, slope, after, slope_after)
-            different = self.holds(t + fraction * h * segment.clock, inner, segment) != watch.holds
+            different = self.sides(t + fraction * h * segment.clock, inner, segment) != watch.sides
             early = jnp.where(jnp.any(different, axis=0), fraction, early)
         if not self.program.roots_count:
             infinite = jnp.full_like(h, jnp.inf)
@@ -221,8 +234,9 @@ class EventLoop:
         """Whether a step that the error control accepts may stand, whether it ends where a condition changes, and what
         to attempt next."""
         early = jnp.isfinite(landing.early) & ~landing.changed
-        early |= landing.changed & (landing.early < 0.5) & (h > tolerance)
-        close = (h <= tolerance) | (h - landing.root <= tolerance)
+        near = 2 * tolerance  # than which no attempt needs to be shorter, whatever its rounding
+        early |= landing.changed & (landing.early < 0.5) & (h > near)
+        close = (h <= near) | (h - landing.root <= near)
         lands = accepted & landing.changed & close & ~early
         passes = accepted & ~landing.changed & ~early
         stands = lands | passes
@@ -253,14 +267,15 @@ class EventLoop:
         Returns:
             Slots that begin to wait, whether one was missing, and the watch.
         """
-        holds = self.holds(t, y, segment)
+        env = self._env(t, y, segment)
+        holds, sides = self.program.triggers(env, t), self.program.comparisons(env, t)
         rises = holds & ~watch.holds
         kept = watch.waits & (self.program.persistent[:, None, None] | holds[:, None])
         free = ~kept
         first = free & (jnp.cumsum(free, axis=1) == 1)
         filled = first & rises[:, None]
         full = jnp.any(rises & ~jnp.any(free, axis=1), axis=0)
-        return filled, full, watch._replace(holds=holds, waits=kept | filled)
+        return filled, full, watch._replace(holds=holds, sides=sides, waits=kept | filled)
 
     # ---- what happens, differentiable
 
@@ -316,6 +331,19 @@ class EventLoop:
                 jnp.where(filled[:, :, None], values[:, None], waiting.values),
             ),
         )
+
+
+def _lots(step: Array, shape: tuple[int, ...]) -> Int[Array, "event slot lane"]:
+    """Numbers that look random, the same in every run: the counter of the loop and the position, mixed.
+
+    The mixing is the finaliser of MurmurHash3 (A. Appleby, 2011), which lets every bit of the counter reach every bit
+    of the result.
+    """
+    x = jnp.arange(1, 1 + np.prod(shape), dtype=jnp.uint32).reshape(shape) * np.uint32(2654435761)
+    x = x + step.astype(jnp.uint32) * np.uint32(40503) + np.uint32(1)
+    x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)
+    return (x >> 1).astype(jnp.int32)
 
 
 def _hermite(x: float, h: Lanes, y: States, slope: States, after: States, slope_after: States) -> States:

@@ -218,7 +218,7 @@ class _Loop:
         segment, begin, length = at_segment(self.schedule, here)
         t = clock_time(segment, begin, c.start, length)
         y = moved[: self.states]
-        executed = self.events.choose(*control((t, y)), self._waiting(c), c.watch, control(segment), close)
+        executed = self.events.choose(c.step, *control((t, y)), self._waiting(c), c.watch, control(segment), close)
         executed = jnp.where(due & active, executed, -1)
         slots = jnp.arange(self.events.shape[0] * self.events.shape[1]).reshape(*self.events.shape, 1)
         watch = watch._replace(waits=watch.waits & (slots != executed))

@@ -188,11 +188,16 @@ def test_with_parameters() -> None:
 # ---- what is refused
 
 
+def test_a_model_of_nothing_is_refused() -> None:
+    with pytest.raises(ModelError, match="model 'empty': there is nothing in it"):
+        Model("empty", [])
+    assert Model("constants", [], [Parameter("k", 1.0)]).rhs == ()
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
         ({"name": " "}, ModelError, "the name of the model"),
-        ({"states": []}, ModelError, "model 'small': there is no state"),
         ({"states": "T"}, ModelError, "states is a str"),
         ({"states": ["T"]}, ModelError, "states holds a str(.|\n)*only State"),
         ({"odes": ["V"]}, ModelError, "odes is not a mapping"),

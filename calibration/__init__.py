@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from calibration.optimise.fit import Fit, fit
+    from calibration.petab.read import read_petab
+    from calibration.petab.write import write_petab
     from calibration.problem import Problem
     from calibration.sampling.posterior import sample
     from calibration.sim2real.assess import assess
@@ -21,10 +23,12 @@ _MODULE_OF = {
     "Problem": "calibration.problem",
     "assess": "calibration.sim2real.assess",
     "fit": "calibration.optimise.fit",
+    "read_petab": "calibration.petab.read",
     "sample": "calibration.sampling.posterior",
+    "write_petab": "calibration.petab.write",
 }
 
-__all__ = ["Assessment", "Fit", "Problem", "assess", "fit", "sample"]
+__all__ = ["Assessment", "Fit", "Problem", "assess", "fit", "read_petab", "sample", "write_petab"]
 
 
 def __getattr__(name: str) -> Any:

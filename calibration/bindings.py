@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from twin.compile.system import System
 from twin.errors import ProblemError
 from twin.experiment.actions import Actions, collect_actions
-from twin.experiment.experiment import Experiment
+from twin.experiment.experiment import Bolus, Experiment
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Bindings:
     Args:
         system: The compiled model.
         series: (experiment, subject) of every lane.
+        experiments: The experiment of every lane.
         actions: What is done in every lane.
-        times: Sample times of every lane, padded with its last one.
+        times: Sample times of every lane, padded with its last one; infinite for a steady state.
         lane: Lane of every reading.
         sample: Index of its time in that lane.
         observable: Name of its observable.
@@ -36,6 +37,7 @@ class Bindings:
 
     system: System
     series: tuple[tuple[str, str], ...]
+    experiments: tuple[Experiment, ...]
     actions: Actions
     times: Float[np.ndarray, "sample series"]
     lane: Int[np.ndarray, " reading"]
@@ -68,6 +70,9 @@ def bind(system: System, table: pd.DataFrame, experiments: Mapping[str, Experime
                 where=f"experiment {name!r}, subject {subject!r}",
                 fix="set t0 of the experiment",
             )
+    of_lane = tuple(experiments[name] for name, _ in series)
+    ends = [_last_time(each, times) for each, times in zip(of_lane, per_lane, strict=True)]
+    settles = [bool(np.isinf(times[-1])) for times in per_lane]
     length = max(map(len, per_lane))
     padded = np.stack([np.pad(times, (0, length - len(times)), mode="edge") for times in per_lane], axis=1)
     observable = table["observable"].to_numpy()
@@ -75,7 +80,8 @@ def bind(system: System, table: pd.DataFrame, experiments: Mapping[str, Experime
     return Bindings(
         system=system,
         series=series,
-        actions=collect_actions(system, [experiments[name] for name, _ in series], [times[-1] for times in per_lane]),
+        experiments=of_lane,
+        actions=collect_actions(system, of_lane, ends, settles),
         times=padded,
         lane=lane,
         sample=np.array([np.searchsorted(per_lane[k], t) for k, t in zip(lane, time, strict=True)]),
@@ -85,3 +91,24 @@ def bind(system: System, table: pd.DataFrame, experiments: Mapping[str, Experime
         noise=table["noise"].to_numpy(dtype=float),
         censored=(table["censoring"] == "left").to_numpy(),
     )
+
+
+def _last_time(experiment: Experiment, times: Float[np.ndarray, " sample"]) -> float:
+    """The last sample; for one at steady state, the last moment at which something is done or sampled before."""
+    if np.isfinite(times[-1]):
+        return float(times[-1])
+    moments = [reset.time for reset in experiment.resets]
+    moments += [time for change in experiment.changes for time in (change.start, change.stop)]
+    for dose in experiment.doses:
+        start, duration = (dose.time, 0.0) if isinstance(dose, Bolus) else (dose.start, dose.duration)
+        moments += [start, duration, dose.every]
+        if not any(isinstance(x, str) for x in (start, duration, dose.every)):
+            moments.append(start + duration + (dose.count - 1) * (dose.every or 0.0))  # type: ignore[operator]
+    if any(isinstance(moment, str) for moment in moments):
+        raise ProblemError(
+            "a steady state is measured after something done at a time given by a formula",
+            where="experiment",
+            expected="times that are numbers",
+        )
+    known = [float(moment) for moment in moments if moment is not None]
+    return max([experiment.t0, *known, *times[np.isfinite(times)]])

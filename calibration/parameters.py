@@ -8,14 +8,15 @@ there are few readings per subject).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from twin.errors import ProblemError
+from twin.errors import ProblemError, suggestion
 from twin.study import Estimate, Prior, Scale
 
 SCALES = ("lin", "log", "log10")
@@ -110,6 +111,27 @@ class ParameterVector:
         self.lower = np.array([entry.lower for entry in self.entries])
         self.upper = np.array([entry.upper for entry in self.entries])
         self.nominal = np.array([entry.nominal for entry in self.entries])
+
+    def with_nominal(self, values: Mapping[str, float]) -> ParameterVector:
+        """The same vector with other reference values, linear scale; they may lie outside the bounds.
+
+        Raises:
+            ProblemError: a name that is no entry, or a value without a place on the estimation scale.
+        """
+        changed = copy.copy(self)
+        changed.entries, changed.nominal = list(self.entries), self.nominal.copy()
+        for name, value in values.items():
+            if name not in self.names:
+                raise ProblemError(f"{name!r} is no entry", where="nominal values", fix=suggestion(name, self.names))
+            index = self.names.index(name)
+            scale = self.entries[index].scale
+            if not np.isfinite(value) or (scale != "lin" and value <= 0):
+                raise ProblemError(
+                    f"{name!r} is {value}", where="nominal values", expected=f"a finite number on a {scale} scale"
+                )
+            changed.nominal[index] = to_scale(value, scale)
+            changed.entries[index] = replace(self.entries[index], nominal=float(changed.nominal[index]))
+        return changed
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy import stats as jstats
 from jaxtyping import Array, Float
-from scipy import stats
 
+from calibration.prior_families import FAMILIES, FLAT, POSITIVE, STUDENT_DF, distribution
 from twin.errors import ProblemError, suggestion
-from twin.study import Prior
+from twin.study import Prior, Scale
 
-STUDENT_DF = 4.0
-_FAMILIES = ("uniform", "normal", "laplace", "student_t", "half_normal")
+__all__ = ["STUDENT_DF", "PriorDensity"]
+
+_BASE = {"lin": None, "log": np.e, "log10": 10.0}
 
 
 class PriorDensity:
     """Independent truncated priors of all entries of a parameter vector.
 
+    A prior on the parameter itself (`Prior.linear`) counts with the derivative of the parameter in its value on the
+    estimation scale, so that the density is always that of the vector.
+
     Args:
         priors: One prior per entry.
         lower: Lower bounds, estimation scale; may be -inf except for "uniform".
         upper: Upper bounds, estimation scale.
+        scales: Estimation scale of every entry; only priors on the parameter itself ask for it.
 
     Raises:
         ProblemError: an unknown family, a scale that is not positive, or no probability between the bounds.
@@ -34,50 +39,52 @@ class PriorDensity:
         priors: Sequence[Prior],
         lower: Float[np.ndarray, " parameter"],
         upper: Float[np.ndarray, " parameter"],
+        scales: Sequence[Scale] | None = None,
     ) -> None:
-        for prior, low, high in zip(priors, lower, upper, strict=True):
-            _check(prior, low, high)
+        scales = ["lin"] * len(priors) if scales is None else scales
+        self._axes = [_Axis(*each) for each in zip(priors, lower, upper, scales, strict=True)]
+        names = tuple(FAMILIES)
         self.lower, self.upper = lower, upper
-        self.family = np.array([_FAMILIES.index(prior.family) for prior in priors], dtype=int)
+        self.family = np.array([names.index(prior.family) for prior in priors], dtype=int)
         self.location = np.array([prior.location for prior in priors])
         self.scale = np.array([prior.scale for prior in priors])
-        self._frozen = [_distribution(prior, lo, hi) for prior, lo, hi in zip(priors, lower, upper, strict=True)]
-        self._mass = np.array([_mass(d, lo, hi) for d, lo, hi in zip(self._frozen, lower, upper, strict=True)])
-        self._width = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
+        self._shape = np.array([prior.shape for prior in priors])
+        self._mass = np.array([axis.mass for axis in self._axes])
+        self._logarithm = np.array([np.log(axis.base) if axis.base else np.nan for axis in self._axes])
 
     def log_density(self, theta: Float[Array, "*draw parameter"]) -> Float[Array, "*draw"]:
         """Sum of the log densities; minus infinity outside the bounds."""
-        standard = (theta - self.location) / self.scale
-        options = [
-            jnp.broadcast_to(-jnp.log(self._width), theta.shape),
-            jstats.norm.logpdf(standard) - jnp.log(self.scale),
-            jstats.laplace.logpdf(standard) - jnp.log(self.scale),
-            jstats.t.logpdf(standard, STUDENT_DF) - jnp.log(self.scale),
-            jnp.where(standard >= 0, jstats.norm.logpdf(standard) + jnp.log(2.0) - jnp.log(self.scale), -jnp.inf),
-        ]
+        return jnp.sum(self.log_density_each(theta), axis=-1)
+
+    def log_density_each(self, theta: Float[Array, "*draw parameter"]) -> Float[Array, "*draw parameter"]:
+        """Log density of every entry."""
+        theta = jnp.asarray(theta)
+        transformed = np.isfinite(self._logarithm)
+        value = theta
+        if transformed.any():
+            rate = np.where(transformed, self._logarithm, 0.0)
+            value = jnp.where(transformed, jnp.exp(theta * rate), theta)
+        each = jnp.zeros_like(theta)
         # Not jnp.select: its argmax cannot be lowered from a jit outside the x64 context.
-        each = options[0]
-        for index, option in enumerate(options[1:], start=1):
-            each = jnp.where(self.family == index, option, each)
-        each = each - jnp.log(jnp.where(self.family == 0, 1.0, self._mass))
+        for index, log_density in enumerate(FAMILIES.values()):
+            here = self.family == index
+            if here.any():
+                each = jnp.where(here, log_density(value, self.location, self.scale, self._shape), each)
+        each = each - jnp.log(self._mass)
+        if transformed.any():
+            # |dx/dtheta| of x = base^theta
+            each = each + jnp.where(transformed, theta * rate + np.log(np.where(transformed, rate, 1.0)), 0.0)
         inside = (theta >= self.lower) & (theta <= self.upper)
-        return jnp.sum(jnp.where(inside, each, -jnp.inf), axis=-1)
+        return jnp.where(inside, each, -jnp.inf)
 
     @property
     def precision(self) -> Float[np.ndarray, " parameter"]:
         """Curvature that each prior adds to a Gauss-Newton matrix: 1/scale^2, and 0 for uniform priors."""
-        return np.where(self.family == 0, 0.0, 1.0 / self.scale**2)
+        return np.array([axis.precision for axis in self._axes])
 
     def quantile(self, u: Float[np.ndarray, "*draw parameter"]) -> Float[np.ndarray, "*draw parameter"]:
         """Map the unit cube to the prior, for draws and for space-filling starts."""
-        columns = []
-        for index, (d, lo, hi) in enumerate(zip(self._frozen, self.lower, self.upper, strict=True)):
-            share = u[..., index]
-            if _in_upper_tail(d, lo):  # where probabilities from below all round to 1
-                value = d.isf(d.sf(lo) + share * (d.sf(hi) - d.sf(lo)))
-            else:
-                value = d.ppf(d.cdf(lo) + share * (d.cdf(hi) - d.cdf(lo)))
-            columns.append(np.clip(value, lo, hi))
+        columns = [axis.quantile(u[..., index]) for index, axis in enumerate(self._axes)]
         return np.stack(columns, axis=-1)
 
     def draw(self, rng: np.random.Generator, count: int) -> Float[np.ndarray, "draw parameter"]:
@@ -85,49 +92,88 @@ class PriorDensity:
         return self.quantile(rng.uniform(size=(count, len(self.lower))))
 
 
-def _check(prior: Prior, lower: float, upper: float) -> None:
-    where = f"prior {prior.family!r}"
-    if prior.family not in _FAMILIES:
+class _Axis:
+    """One prior, and the way from the estimation scale to the axis of its scipy distribution and back."""
+
+    def __init__(self, prior: Prior, lower: float, upper: float, scale: Scale) -> None:
+        _check_arguments(prior)
+        self.prior, self.lower, self.upper = prior, lower, upper
+        self.base = _BASE[scale] if prior.linear else None
+        self.low, self.high = self._forward(lower), self._forward(upper)
+        self.distribution = distribution(prior, self.low, self.high)
+        if prior.family in FLAT:
+            self.mass = self.high - self.low if np.isfinite(self.high - self.low) else 1.0
+        else:
+            self.mass = _mass(self.distribution, self.low, self.high)
+        if not self.mass > 0:
+            raise ProblemError(
+                f"the prior at {prior.location:g} with scale {prior.scale:g} has no probability between the bounds "
+                f"{lower:g} and {upper:g}",
+                where=f"prior {prior.family!r}",
+                expected="location, scale and bounds on one scale (the estimation scale: log10 unless said otherwise)",
+            )
+
+    def _forward(self, bound: float) -> float:
+        """A bound on the axis of the distribution."""
+        value = bound if self.base is None else self.base**bound
+        if self.prior.family not in POSITIVE:
+            return value
+        if self.prior.family == "log_uniform" and value <= 0:
+            raise ProblemError(
+                f"the lower bound {value:g} has no logarithm", where="prior 'log_uniform'", expected="a positive bound"
+            )
+        return float(np.log(value)) if value > 0 else -np.inf
+
+    def _backward(self, value: np.ndarray) -> np.ndarray:
+        if self.prior.family in POSITIVE:
+            return np.exp(value) if self.base is None else value / np.log(self.base)
+        if self.base is None:
+            return value
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(value) / np.log(self.base)
+
+    def quantile(self, u: np.ndarray) -> np.ndarray:
+        d, low, high = self.distribution, self.low, self.high
+        if _in_upper_tail(d, low):  # where probabilities from below all round to 1
+            value = d.isf(d.sf(low) + u * (d.sf(high) - d.sf(low)))
+        else:
+            value = d.ppf(d.cdf(low) + u * (d.cdf(high) - d.cdf(low)))
+        return np.clip(self._backward(value), self.lower, self.upper)
+
+    @property
+    def precision(self) -> float:
+        if self.prior.family == "uniform":
+            return 0.0
+        if self.base is None and self.prior.family in ("normal", "laplace", "student_t", "half_normal", "cauchy"):
+            return 1.0 / self.prior.scale**2
+        # Where the spread on the estimation scale is not a parameter: that of the middle 68 per cent.
+        low, high = self.quantile(np.array([0.16, 0.84]))
+        return float(4.0 / (high - low) ** 2)
+
+
+def _check_arguments(prior: Prior) -> None:
+    if prior.family not in FAMILIES:
         raise ProblemError(
-            f"there is no prior family {prior.family!r}", where="priors", fix=suggestion(prior.family, _FAMILIES)
+            f"there is no prior family {prior.family!r}", where="priors", fix=suggestion(prior.family, FAMILIES)
         )
-    if prior.family == "uniform":
+    if prior.family in FLAT:
         return
-    if not (np.isfinite(prior.location) and np.isfinite(prior.scale) and prior.scale > 0):
+    positive = prior.scale > 0 and prior.shape > 0
+    if not (np.all(np.isfinite([prior.location, prior.scale, prior.shape])) and positive):
+        shape = f" and the shape {prior.shape:g}" if prior.family == "gamma" else ""
         raise ProblemError(
-            f"the location is {prior.location:g} and the scale {prior.scale:g}",
-            where=where,
+            f"the location is {prior.location:g} and the scale {prior.scale:g}{shape}",
+            where=f"prior {prior.family!r}",
             expected="finite numbers, and a positive scale",
         )
-    if not _mass(_distribution(prior, lower, upper), lower, upper) > 0:
-        raise ProblemError(
-            f"the prior at {prior.location:g} with scale {prior.scale:g} has no probability between the bounds "
-            f"{lower:g} and {upper:g}",
-            where=where,
-            expected="location, scale and bounds on one scale (the estimation scale: log10 unless said otherwise)",
-        )
 
 
-def _in_upper_tail(distribution, lower: float) -> bool:
+def _in_upper_tail(distribution: Any, lower: float) -> bool:
     return distribution.cdf(lower) > 0.5
 
 
-def _mass(distribution, lower: float, upper: float) -> float:
+def _mass(distribution: Any, lower: float, upper: float) -> float:
     """Probability between the bounds, exact also where both lie far out in the upper tail."""
     if _in_upper_tail(distribution, lower):
         return distribution.sf(lower) - distribution.sf(upper)
     return distribution.cdf(upper) - distribution.cdf(lower)
-
-
-def _distribution(prior: Prior, lower: float, upper: float):
-    match prior.family:
-        case "uniform":
-            return stats.uniform(lower, upper - lower)
-        case "normal":
-            return stats.norm(prior.location, prior.scale)
-        case "laplace":
-            return stats.laplace(prior.location, prior.scale)
-        case "student_t":
-            return stats.t(STUDENT_DF, prior.location, prior.scale)
-        case "half_normal":
-            return stats.halfnorm(prior.location, prior.scale)

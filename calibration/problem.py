@@ -19,6 +19,7 @@ from calibration.noise import NOISE_MODELS, NoiseModel
 from calibration.parameters import ParameterVector
 from calibration.prediction import Prediction, Predictor
 from calibration.priors import PriorDensity
+from calibration.reading_values import nearest_readings, reading_values
 from twin import library
 from twin.compile import compile_model
 from twin.errors import ProblemError, TwinWarning, suggestion
@@ -53,6 +54,8 @@ class Problem:
         atol: Absolute tolerance, in the units of the states.
         max_steps: Most steps per trajectory.
         study: The study it was made from, if any.
+        by_reading: Model parameters in formulas of observables and noise that have a value of their own in some
+            readings: a row per reading, a column per parameter; cells are numbers, names of other parameters, or NaN.
 
     Attributes:
         names: Entries of the vector, for instance ``"beta"``, ``"beta[3]"``, ``"beta_between"``.
@@ -81,6 +84,7 @@ class Problem:
         atol: float = 1e-8,
         max_steps: int = 1500,
         study: Study | None = None,
+        by_reading: pd.DataFrame | None = None,
     ) -> None:
         self.model, self.name, self.study = model, name or model.name, study
         self.measurements = _as_measurements(measurements, model)
@@ -97,8 +101,12 @@ class Problem:
         if not len(self.parameters):
             raise ProblemError("nothing is to be estimated", where="estimates", expected="at least one")
         self.prior = PriorDensity(
-            [entry.prior for entry in self.parameters.entries], self.parameters.lower, self.parameters.upper
+            [entry.prior for entry in self.parameters.entries],
+            self.parameters.lower,
+            self.parameters.upper,
+            [entry.scale for entry in self.parameters.entries],
         )
+        self.by_reading = _check_by_reading(by_reading, len(self.measurements))
         _check_readings(self.measurements.table, self.noise_models)
         self._bind()
         if len(self.measurements) < len(self.names):
@@ -139,7 +147,9 @@ class Problem:
         """
         part = object.__new__(Problem)
         part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
-        part.measurements = self.measurements.subset(np.asarray(rows, dtype=bool))
+        keep = np.asarray(rows, dtype=bool)
+        part.measurements = self.measurements.subset(keep)
+        part.by_reading = None if self.by_reading is None else self.by_reading.loc[keep].reset_index(drop=True)
         part._bind()
         return part
 
@@ -151,23 +161,42 @@ class Problem:
         part._bind()
         return part
 
+    def with_nominal(self, values: Mapping[str, float]) -> Problem:
+        """The same problem with other reference values; they need not lie within the bounds.
+
+        Args:
+            values: Numbers by name of an entry of the vector, linear scale.
+        """
+        part = object.__new__(Problem)
+        part.__dict__ = dict(self.__dict__)
+        part.parameters = self.parameters.with_nominal(values)
+        part._bind()
+        return part
+
     def at(self, table: pd.DataFrame) -> Problem:
         """The same problem with other rows, for predictions at other times; their values are not read as data.
 
         Args:
             table: Columns experiment, subject, observable, time, value, noise, censoring; the series must be those of
-                the measurements.
+                the measurements. Parameters with values of their own in some readings take those of the reading of the
+                same series and observable that is nearest in time.
         """
         part = object.__new__(Problem)
         part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
         part.measurements = Measurements(table, source="prediction")
+        if self.by_reading is not None:
+            nearest = nearest_readings(self.measurements.table, table)
+            part.by_reading = self.by_reading.iloc[nearest].reset_index(drop=True)
         part._bind()
         return part
 
     def _bind(self) -> None:
         table = self.measurements.table
         self.bindings: Bindings = bind(compile_model(self.model), table, self.experiments)
-        self.predictor = Predictor(self.bindings, self.parameters, self.fixed, self.noise, self.method, self.tolerance)
+        own = reading_values(self.by_reading, len(table), (*self.model.parameter_names, *self.parameters.slots))
+        self.predictor = Predictor(
+            self.bindings, self.parameters, self.fixed, self.noise, self.method, self.tolerance, own
+        )
         self._log_likelihood = differentiable(self.log_likelihood_many, self.log_likelihood_and_gradient_many)
         self._residuals = differentiable(self.residuals_many, self._residuals_and_jacobian_many)
         self._simulate = differentiable(self._simulate_many, self._simulate_and_jacobian_many)
@@ -334,12 +363,25 @@ class Problem:
         return readings
 
 
+def _check_by_reading(table: pd.DataFrame | None, count: int) -> pd.DataFrame | None:
+    if table is not None and len(table) != count:
+        raise ProblemError(
+            f"there are {len(table)} rows for {count} readings",
+            where="by_reading",
+            expected="a row per reading, in the order of the measurements",
+        )
+    return None if table is None else table.reset_index(drop=True)
+
+
 _DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate", "measurements")
 
 
 def _as_measurements(given: Measurements | pd.DataFrame | str | PathLike[str], model: Model) -> Measurements:
     if isinstance(given, Measurements):
-        return given.for_model(model)
+        # An infinite time is a slip in a table of the laboratory, whose reader refuses it; here it was meant.
+        steady = np.isinf(given.table["time"]).any()
+        unknown = set(given.observables) - set(model.observable_names)
+        return given if steady and given.time_unit is None and not unknown else given.for_model(model)
     if isinstance(given, pd.DataFrame):
         return Measurements.from_table(given, model)
     return read_measurements(given, model)

@@ -15,25 +15,48 @@ if TYPE_CHECKING:
 
 Scale = Literal["lin", "log", "log10"]
 Level = Literal["shared", "subject", "experiment"]
-NoiseFamily = Literal["normal", "log_normal", "student_t"]
+NoiseFamily = Literal["normal", "log_normal", "student_t", "laplace", "log_laplace"]
+PriorFamily = Literal[
+    "uniform",
+    "normal",
+    "laplace",
+    "student_t",
+    "half_normal",
+    "cauchy",
+    "exponential",
+    "gamma",
+    "rayleigh",
+    "log_uniform",
+    "log_normal",
+    "log_laplace",
+]
 
 
 @dataclass(frozen=True)
 class Prior:
-    """A prior density on the estimation scale, truncated to the bounds of its parameter.
+    """A prior density, truncated to the bounds of its parameter.
+
+    The families beginning with "log_" are those of a positive quantity whose natural logarithm is uniform, normal or
+    Laplace; `location` and `scale` are then those of the logarithm.
 
     Args:
-        family: "uniform" (over the bounds; no arguments), "normal", "laplace", "student_t"
-            (4 degrees of freedom) or "half_normal".
-        location: Location, on the estimation scale.
-        scale: Scale, on the estimation scale.
+        family: "uniform" and "log_uniform" (over the bounds; no arguments), "normal", "laplace", "student_t"
+            (4 degrees of freedom), "half_normal", "cauchy", "exponential" (mean `scale`), "gamma", "rayleigh",
+            "log_normal" or "log_laplace".
+        location: Location; not used by "exponential", "gamma" and "rayleigh", which begin at 0.
+        scale: Scale.
         source: Why this prior: a citation or a one-line argument. Must not come from test data.
+        shape: Shape of "gamma".
+        linear: Whether the density is that of the parameter itself. Otherwise it is that of its value on the
+            estimation scale, and so are location and scale.
     """
 
-    family: Literal["uniform", "normal", "laplace", "student_t", "half_normal"] = "uniform"
+    family: PriorFamily = "uniform"
     location: float = 0.0
     scale: float = 1.0
     source: str = ""
+    shape: float = 1.0
+    linear: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,9 +91,10 @@ class Noise:
     """How a reading of an observable scatters around its prediction.
 
     Args:
-        family: "normal", "log_normal" (natural logarithm of the reading is normal) or "student_t".
-        scale: Standard deviation (of the logarithm for "log_normal"; scale for "student_t"): a number in the
-            observable's unit, or a formula of parameters, of estimated names and of the observable's own
+        family: "normal", "laplace", "student_t", or "log_normal" and "log_laplace" (the natural logarithm of the
+            reading is normal or Laplace).
+        scale: Standard deviation (of the logarithm for "log_normal"; scale parameter of the others): a number in the
+            observable's unit, or a formula of the model's symbols, of estimated names and of the observable's own
             name, for instance ``"sd_add + sd_prop * concentration"``. None takes the table's `noise` column.
         df: Degrees of freedom of "student_t".
     """

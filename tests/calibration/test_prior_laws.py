@@ -14,7 +14,7 @@ from calibration.optimise.starts import latin_hypercube
 from calibration.priors import STUDENT_DF, PriorDensity
 from twin.errors import ProblemError
 from twin.precision import float64
-from twin.study import Prior
+from twin.study import Prior, Scale
 
 FAMILIES = get_args(get_type_hints(Prior)["family"])
 BOUNDS = ((-2.0, 4.0), (0.7, 1.9), (5.0, 9.0), (-40.0, 30.0))
@@ -23,7 +23,16 @@ SCIPY = {
     "laplace": stats.laplace,
     "student_t": lambda loc, scale: stats.t(STUDENT_DF, loc, scale),
     "half_normal": stats.halfnorm,
+    "cauchy": stats.cauchy,
+    "exponential": lambda loc, scale: stats.expon(scale=scale),
+    "gamma": lambda loc, scale: stats.gamma(SHAPE, scale=scale),
+    "rayleigh": lambda loc, scale: stats.rayleigh(scale=scale),
+    "log_normal": lambda loc, scale: stats.lognorm(scale, scale=np.exp(loc)),
+    "log_laplace": lambda loc, scale: stats.loglaplace(1 / scale, scale=np.exp(loc)),
 }
+SHAPE = 2.5
+KINKS = [0.0, np.exp(0.4), 0.4 / np.log(10)]
+"""Where densities have a kink or begin; the last two on a linear and on a decadic axis."""
 U = np.array([1e-6, 0.01, 0.3, 0.5, 0.9, 1 - 1e-6])
 
 
@@ -33,10 +42,10 @@ def double_precision() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=[(family, bounds) for family in FAMILIES for bounds in BOUNDS], ids=str)
+@pytest.fixture(params=[(f, b) for f in FAMILIES for b in BOUNDS if b[0] > 0 or not f.startswith("log_")], ids=str)
 def prior(request: pytest.FixtureRequest) -> PriorDensity:
     family, (low, high) = request.param
-    return PriorDensity([Prior(family, 0.4, 0.6)], np.array([low]), np.array([high]))
+    return PriorDensity([Prior(family, 0.4, 0.6, shape=SHAPE)], np.array([low]), np.array([high]))
 
 
 def density(prior: PriorDensity, theta: np.ndarray) -> np.ndarray:
@@ -47,7 +56,7 @@ def probability(prior: PriorDensity, low: float, high: float) -> float:
     """Integral of the density by Gauss-Legendre pieces that meet at the kink of some families."""
     node, weight = np.polynomial.legendre.leggauss(60)
     # Pieces outside have length zero: arrays of one shape, so that JAX compiles once.
-    edges = np.sort(np.clip(np.concatenate([0.4 + 0.6 * np.linspace(-70, 70, 141), [low, high]]), low, high))
+    edges = np.sort(np.clip(np.concatenate([0.4 + 0.6 * np.linspace(-70, 70, 141), KINKS, [low, high]]), low, high))
     middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
     points = (middle[:, None] + half[:, None] * node).ravel()
     return float(np.sum(density(prior, points) * (half[:, None] * weight).ravel()))
@@ -84,6 +93,8 @@ def test_density_is_scipys_over_the_mass_between_the_bounds(prior: PriorDensity)
     theta = np.linspace(low, high, 23)
     if family == "uniform":
         expected = np.full(23, 1 / (high - low))
+    elif family == "log_uniform":
+        expected = 1 / theta / np.log(high / low)
     else:
         frozen = SCIPY[family](0.4, 0.6)
         mass = frozen.sf(low) - frozen.sf(high) if low > 0.4 else frozen.cdf(high) - frozen.cdf(low)
@@ -117,7 +128,9 @@ def test_entries_are_independent() -> None:
 @pytest.mark.parametrize(
     ("prior", "message"),
     [
-        (Prior("gamma"), "no prior family 'gamma'"),  # type: ignore[arg-type]
+        (Prior("beta"), "no prior family 'beta'"),  # type: ignore[arg-type]
+        (Prior("gamma", shape=0.0), "the shape 0"),
+        (Prior("log_uniform"), "the lower bound 0 has no logarithm"),
         (Prior("normal", 0.0, 0.0), "the scale 0"),
         (Prior("normal", np.nan, 1.0), "the location is nan"),
         (Prior("normal", 1000.0, 1.0), "no probability between the bounds 0 and 1"),
@@ -126,3 +139,27 @@ def test_entries_are_independent() -> None:
 def test_nonsense_is_refused(prior: Prior, message: str) -> None:
     with pytest.raises(ProblemError, match=message):
         PriorDensity([prior], np.array([0.0]), np.array([1.0]))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("scale", ["lin", "log", "log10"])
+def test_a_prior_on_the_parameter_itself_is_a_density_of_the_vector(family: str, scale: Scale) -> None:
+    base = {"lin": None, "log": np.e, "log10": 10.0}[scale]
+    low, high = 0.7, 1.9
+
+    def on_scale(value: float) -> float:
+        return value if base is None else np.log(value) / np.log(base)
+
+    prior = PriorDensity(
+        [Prior(family, 0.4, 0.6, shape=SHAPE, linear=True)],  # type: ignore[arg-type]
+        np.array([on_scale(low)]),
+        np.array([on_scale(high)]),
+        [scale],
+    )
+    plain = PriorDensity([Prior(family, 0.4, 0.6, shape=SHAPE)], np.array([low]), np.array([high]))  # type: ignore[arg-type]
+    assert probability(prior, prior.lower[0], prior.upper[0]) == pytest.approx(1.0, rel=1e-7)
+    linear = plain.quantile(U[:, None])
+    np.testing.assert_allclose(prior.quantile(U[:, None]), on_scale(linear), rtol=1e-9)
+    slope = 1.0 if base is None else linear[:, 0] * np.log(base)
+    np.testing.assert_allclose(density(prior, on_scale(linear)[:, 0]), density(plain, linear[:, 0]) * slope, rtol=1e-9)
+    assert (prior.precision >= 0).all()

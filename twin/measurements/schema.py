@@ -59,7 +59,7 @@ def check_schema(table: pd.DataFrame, source: str) -> None:
     time, value, noise = (table[name].to_numpy() for name in NUMBERS)
     known = table["censoring"].isin(("", "left")).to_numpy()
     faults = (
-        ("time", ~np.isfinite(time), "a finite number"),
+        ("time", np.isnan(time) | (time == -np.inf), "a number, or inf for a reading at steady state"),
         ("value", ~np.isfinite(value), "a finite number"),
         ("noise", ~(np.isnan(noise) | (np.isfinite(noise) & (noise > 0))), "a positive number, or NaN"),
         ("censoring", ~known, "'' or 'left'"),

@@ -1,0 +1,1 @@
+"""Conformance with PEtab: its test suites and the collection of benchmark problems."""

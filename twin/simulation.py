@@ -108,6 +108,7 @@ def run_lanes(
     ts: Float[Array, "time experiment"],
 ) -> tuple[Float[Array, "output time experiment draw"], Int[Array, "experiment draw"]]:
     """Outputs at sample times for all experiments and draws, and the status of each lane; one compiled program."""
+    system.expect(expressions)
     schedule = make_schedule(system, actions, p)
     nodes = integrate(system, schedule, method, tolerance)
     shape = p.shape[1:]
@@ -115,7 +116,8 @@ def run_lanes(
     samples = sample(system, schedule, nodes, method, lanes_ts)
     flat = samples.t.size
     t = samples.t.reshape(flat)
-    outputs = system.outputs(expressions, t, t, samples.y.reshape(-1, flat), samples.params.reshape(-1, flat))
+    y, params = (x.reshape(-1, flat) for x in (samples.y, samples.params))
+    outputs = system.outputs(expressions, t, t, y, params, samples.past)
     return outputs.reshape(len(expressions), ts.shape[0], *shape), nodes.status.reshape(shape)
 
 

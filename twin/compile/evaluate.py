@@ -172,6 +172,11 @@ class _Walker:
     def walk(self, node: sp.Basic) -> Array:
         if isinstance(node, sp.Symbol):
             if node not in self.values:
+                if node not in self.definitions:
+                    raise UnsupportedModelError(
+                        "a delayed term is asked for where the past is not known",
+                        expected="delays in the equations, and in what `twin.simulate` returns",
+                    )
                 self.values[node] = self.walk(self.definitions[node])
             return self.values[node]
         if node.is_Number or node.is_NumberSymbol:

@@ -26,6 +26,12 @@ type Lanes = Float[Array, " lane"]
 class EventProgram:
     """Events compiled to JAX; every function takes an environment of lanes (see `System.environment`).
 
+    Args:
+        model: The mechanism.
+        expand: Puts everything in that formulas of the model are defined by.
+        locked: Comparisons of the vector field that are to be located like those of conditions.
+        frozen: Time and all parameters.
+
     Attributes:
         names: Names of the events.
         targets: For every event, the positions of the states that it sets.
@@ -38,29 +44,33 @@ class EventProgram:
         roots_count: Number of expressions at whose sign changes a condition may change.
     """
 
-    def __init__(self, model: Model, frozen: frozenset[sp.Symbol]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        expand: Callable[[sp.Expr], sp.Expr],
+        locked: Sequence[sp.Basic],
+        frozen: frozenset[sp.Symbol],
+    ) -> None:
         self.names = model.event_names
         formulas = model.event_formulas
         row = {name: index for index, name in enumerate(model.state_names)}
         self.targets = tuple(tuple(row[name] for name in each.assignments) for each in formulas)
-        self.width = max(map(len, self.targets))
-        triggers = [sp.Piecewise((1, model.expand(each.trigger)), (0, True)) for each in formulas]
-        delays = [model.expand(each.delay) for each in formulas]
+        self.width = max(map(len, self.targets), default=0)
+        triggers = [sp.Piecewise((1, expand(each.trigger)), (0, True)) for each in formulas]
+        delays = [expand(each.delay) for each in formulas]
         self.slots = _SLOTS if all(delay == 0 for delay in delays) else _SLOTS_WITH_DELAY
-        self.persistent = np.array([part.persistent for part in model.events])
-        self.initially = np.array([part.initially for part in model.events])
-        self.from_trigger_time = np.array([part.from_trigger_time for part in model.events])
+        self.persistent = np.array([part.persistent for part in model.events], dtype=bool)
+        self.initially = np.array([part.initially for part in model.events], dtype=bool)
+        self.from_trigger_time = np.array([part.from_trigger_time for part in model.events], dtype=bool)
         self.edges = switch_times(triggers, frozen)
-        compared = _comparisons(triggers)
+        compared = [*_comparisons(triggers, exclude=locked), *locked]
         self.comparisons_count = len(compared)
         comparisons = [sp.Piecewise((1, each), (0, True)) for each in compared]
         self.draws_lots = sum(each.priority is not None for each in formulas) > 1
-        roots = list(dict.fromkeys(root for trigger in triggers for root in jumps(trigger) if root.free_symbols))
+        roots = list(dict.fromkeys(root for each in comparisons for root in jumps(each) if _moves(root)))
         self.roots_count = len(roots)
-        priorities = [
-            sp.Float(NO_PRIORITY) if each.priority is None else model.expand(each.priority) for each in formulas
-        ]
-        values = [[model.expand(value) for value in each.assignments.values()] for each in formulas]
+        priorities = [sp.Float(NO_PRIORITY) if each.priority is None else expand(each.priority) for each in formulas]
+        values = [[expand(value) for value in each.assignments.values()] for each in formulas]
         padded = [value for each in values for value in (*each, *[sp.Integer(0)] * (self.width - len(each)))]
         nothing: frozenset[sp.Symbol] = frozenset()  # conditions on time hold now, not in the middle of a segment
         self._triggers, self._comparisons, self._roots, self._delays, self._priorities, self._values = (
@@ -96,10 +106,20 @@ class EventProgram:
         return _rows(self._values, env, like).reshape(self.count, self.width, *like.shape)
 
 
-def _comparisons(triggers: Sequence[sp.Expr]) -> list[sp.Basic]:
+def _comparisons(triggers: Sequence[sp.Expr], exclude: Sequence[sp.Basic]) -> list[sp.Basic]:
     """The comparisons in some conditions, each once, in an order that does not change between processes."""
     found = {atom for trigger in triggers for atom in trigger.atoms(Relational) if atom.free_symbols}
-    return sorted(found, key=sp.default_sort_key)
+    return sorted(found - set(exclude), key=sp.default_sort_key)
+
+
+def _moves(root: sp.Expr) -> bool:
+    """False for what only jumps, such as the truth value of another comparison: that one has the root."""
+    flat = root.replace(lambda node: isinstance(node, sp.Piecewise) and _is_constant(node), lambda node: sp.Integer(0))
+    return bool(flat.free_symbols)
+
+
+def _is_constant(node: sp.Basic) -> bool:
+    return not any(branch.args[0].free_symbols for branch in node.args)
 
 
 def _rows(evaluate: Callable[[Env, Env], Sequence[Array]], env: Env, like: Lanes) -> Float[Array, "row lane"]:

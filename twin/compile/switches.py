@@ -60,6 +60,27 @@ def expose_switches(expression: sp.Expr, frozen: frozenset[sp.Symbol]) -> sp.Exp
     return expression.xreplace(replacements) if replacements else expression
 
 
+def lock_symbols(expressions: Iterable[sp.Expr], frozen: frozenset[sp.Symbol]) -> dict[sp.Basic, sp.Basic]:
+    """Comparisons that change at moments which only the integration can find, each with a lock that stands for it.
+
+    A step must not cross a jump of the vector field, so such a comparison keeps its truth value during a step, and the
+    step ends where it changes. A lock is a comparison of a symbol, 1 or 0, with one half.
+    """
+    found = {
+        relation
+        for expression in expressions
+        for relation in expression.atoms(sp.StrictLessThan, sp.LessThan, sp.StrictGreaterThan, sp.GreaterThan)
+        if not (relation.free_symbols <= frozen and (TIME not in relation.free_symbols or _is_linear(_edge(relation))))
+    }
+    ordered = sorted(found, key=sp.default_sort_key)
+    half = sp.Rational(1, 2)
+    return {relation: sp.Symbol(f"__lock{index}", real=True) > half for index, relation in enumerate(ordered)}
+
+
+def _edge(relation: Relational) -> sp.Expr:
+    return relation.lhs - relation.rhs
+
+
 def jumps(expression: sp.Expr) -> Iterable[sp.Expr]:
     """Expressions at whose sign changes the value may jump."""
     for relation in expression.atoms(Relational):

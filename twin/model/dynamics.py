@@ -14,7 +14,7 @@ from twin.errors import CyclicAssignmentError, UnsupportedModelError
 from twin.model.derivative import derivatives
 from twin.model.functions import Delay, RateOf
 from twin.model.printing import to_text
-from twin.model.symbols import TIME
+from twin.model.symbols import START, TIME
 
 if TYPE_CHECKING:
     from twin.model.model import Model
@@ -57,10 +57,25 @@ def resolve_rates(model: Model, expression: sp.Basic, path: tuple[str, ...] = ()
         CyclicAssignmentError: The rate of a state depends on itself.
         UnsupportedModelError: The rate of something that has none in closed form.
     """
+    delayed = {
+        node: Delay(_since_start(model, node.args[0], path), node.args[1])
+        for node in expression.atoms(Delay)
+        if node.args[0].has(RateOf)
+    }
+    expression = expression.xreplace(delayed)
     while nodes := expression.atoms(RateOf):
         innermost = min(nodes, key=lambda node: (node.count_ops(), str(node)))
         expression = expression.xreplace({innermost: _rate(model, innermost.args[0], path)})
     return expression
+
+
+def _since_start(model: Model, quantity: sp.Basic, path: tuple[str, ...]) -> sp.Basic:
+    """A quantity to be delayed: before the start, rates in it are zero."""
+    while nodes := quantity.atoms(RateOf):
+        innermost = min(nodes, key=lambda node: (node.count_ops(), str(node)))
+        rate = sp.Piecewise((_rate(model, innermost.args[0], path), TIME >= START), (0, True))
+        quantity = quantity.xreplace({innermost: rate})
+    return quantity
 
 
 def _rate(model: Model, quantity: sp.Expr, path: tuple[str, ...]) -> sp.Expr:

@@ -118,6 +118,7 @@ class Model:
         _ = (
             self.initial,
             self.input_values,
+            self.histories,
             self.rhs,
             self.event_formulas,
             [self.observable_expr(name) for name in self.observable_names],
@@ -371,15 +372,15 @@ class Model:
             )
         return self.expand(self.observable_formulas[name])
 
-    def constant_formula(self, text: str | float, where: str) -> sp.Expr:
-        """Reads a formula that parameters alone determine, expanded.
+    def constant_formula(self, text: str | float, where: str, *, allow_time: bool = False) -> sp.Expr:
+        """Reads a formula that parameters alone (and time, where allowed) determine, expanded.
 
         Raises:
             ModelError: It depends on a state, an input or ``time``.
         """
         expression = self.formula(text, where=where)
         expanded = self.expand(expression)
-        parameters = set(self.parameter_names)
+        parameters = {*self.parameter_names, *([TIME.name] if allow_time else ())}
         for name in sorted(str(item) for item in expanded.free_symbols):
             if name not in parameters:
                 kind = "time" if name == TIME.name else f"the {type(self.parts[name]).__name__.lower()} {name!r}"
@@ -397,6 +398,16 @@ class Model:
             self.constant_formula(part.initial, f"{self._where}, initial value of {part.name!r}")
             for part in self.states
         )
+
+    @cached_property
+    def histories(self) -> Mapping[str, sp.Expr]:
+        """Value of each state that has a history of its own before the start: formulas of parameters and time."""
+        result = {}
+        for part in self.states:
+            if part.history is not None:
+                where = f"{self._where}, history of {part.name!r}"
+                result[part.name] = self.constant_formula(part.history, where, allow_time=True)
+        return MappingProxyType(result)
 
     @cached_property
     def input_values(self) -> Mapping[str, tuple[sp.Expr, ...]]:

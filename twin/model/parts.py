@@ -44,6 +44,8 @@ class State:
         positive: True if a negative value would be impossible biology.
         compartment: Parameter (or assignment of parameters) with the constant size in which the state is a
             concentration. Reactions then change the amount ``state * compartment``; without one, the state itself.
+        history: Value before the start, for delayed terms: a formula of parameters and ``time``; by default the state
+            has always been what it is at the start.
     """
 
     name: str
@@ -52,6 +54,7 @@ class State:
     description: str = ""
     positive: bool = True
     compartment: str | None = None
+    history: float | str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ import sympy as sp
 
 TIME = sp.Symbol("time", real=True)
 
+START = sp.Symbol("__start", real=True)
+"""Start of the experiment, in terms of the past: before it nothing changes that has no history."""
+
 # Above this, doubles no longer hold every whole number, and exact integers would pretend to a precision the
 # simulation does not have.
 _LARGEST_EXACT = 2**53

@@ -35,6 +35,7 @@ from twin.compile.events import NO_PRIORITY
 from twin.compile.system import System
 from twin.solve.jumps import drift, on_constraints
 from twin.solve.method import Lanes, Segment, States
+from twin.solve.past import hermite
 
 NOTHING, BY_EXECUTION = -1, -2
 """Why conditions changed: by nothing that moves with the parameters, or because an event was executed."""
@@ -57,11 +58,13 @@ class Choices(NamedTuple):
 
     Args:
         executed: Slot that was executed (event * slots + slot), or -1.
+        locked: Truth values of the locked comparisons during the step.
         filled: Slots that began to wait.
         cause: Root whose sign change ended the step, `BY_EXECUTION` or `NOTHING`.
     """
 
     executed: Int[Array, "*node lane"]
+    locked: Float[Array, "*node lock lane"]
     filled: Bool[Array, "*node event slot lane"]
     cause: Int[Array, "*node lane"]
 
@@ -116,6 +119,7 @@ class EventLoop:
         self.system, self.program = system, system.events
         self.states = len(system.states)
         self.shape = (self.program.count, self.program.slots)
+        self.locks = system.locks
 
     # ---- the extended state
 
@@ -124,7 +128,7 @@ class EventLoop:
         events, slots = self.shape
         lanes, first = z.shape[1], self.states + events * slots
         due = z[self.states : first].reshape(events, slots, lanes)
-        return z[: self.states], Waiting(due, z[first:].reshape(events, slots, -1, lanes))
+        return z[: self.states], Waiting(due, z[first:].reshape(events, slots, self.program.width, lanes))
 
     def join(self, y: States, waiting: Waiting) -> Array:
         """The extended state."""
@@ -138,6 +142,7 @@ class EventLoop:
     def no_choice(self, lanes: int) -> Choices:
         return Choices(
             executed=jnp.full(lanes, -1, jnp.int32),
+            locked=jnp.zeros((self.locks, lanes)),
             filled=jnp.zeros((*self.shape, lanes), bool),
             cause=jnp.full(lanes, NOTHING, jnp.int32),
         )
@@ -155,10 +160,14 @@ class EventLoop:
         )
 
     def _env(self, t: Lanes, y: States, segment: Segment):
-        return self.system.environment(t, t, y, segment.params)[0]
+        return self.system.environment(t, t, y, segment.params, segment.locked, segment.past)[0]
 
     def _slope(self, t: Lanes, y: States, segment: Segment) -> States:
-        return self.system.vector_field(t, segment.mid, y, segment.params) + segment.inflow
+        return segment.slope(self.system, t, y)
+
+    def locked(self, watch: Watch) -> Float[Array, "lock lane"]:
+        """Truth values of the locked comparisons, which come last."""
+        return watch.sides[watch.sides.shape[0] - self.locks :] * 1.0
 
     # ---- decisions, which are not differentiated
 
@@ -171,7 +180,7 @@ class EventLoop:
     ) -> tuple[Bool[Array, " lane"], Lanes]:
         """Whether anything is due now, and otherwise how long until something is (infinite if nothing waits)."""
         until = jnp.where(watch.waits, waiting.due - t, jnp.inf)
-        first = jnp.min(until, axis=(0, 1))
+        first = jnp.min(until, axis=(0, 1), initial=jnp.inf)
         return first <= tolerance, first
 
     def choose(
@@ -181,6 +190,8 @@ class EventLoop:
 
         Highest priority first, then by lot among equal priorities, then the earliest due, then the first in the model.
         """
+        if not self.program.count:
+            return jnp.full(t.shape, -1, jnp.int32)
         due = watch.waits & (waiting.due - t <= tolerance)
         priority = jnp.where(due, self.program.priorities(self._env(t, y, segment), t)[:, None], -jnp.inf)
         best = due & (priority == jnp.max(priority, axis=(0, 1)))
@@ -200,7 +211,7 @@ class EventLoop:
         changed = jnp.any(self.sides(t_after, after, segment) != watch.sides, axis=0)
         early = jnp.full_like(h, jnp.inf)
         for fraction in reversed(INSIDE):
-            inner = _hermite(fraction, h, y, slope, after, slope_after)
+            inner = hermite(fraction, h, y, slope, after, slope_after)
             different = self.sides(t + fraction * h * segment.clock, inner, segment) != watch.sides
             early = jnp.where(jnp.any(different, axis=0), fraction, early)
         if not self.program.roots_count:
@@ -281,6 +292,8 @@ class EventLoop:
 
     def execute(self, t: Lanes, z: Array, executed: Array, segment: Segment) -> tuple[Array, Lanes]:
         """The extended state after the chosen execution, and by how much its moment moves (zero in value)."""
+        if not self.program.count:
+            return z, jnp.zeros_like(t)
         y, waiting = self.split(z)
         lanes = t.shape[0]
         slot = jnp.maximum(executed, 0)
@@ -317,9 +330,23 @@ class EventLoop:
         moves = (cause >= 0) & (speed != 0)
         return jnp.where(moves, -(value - lax.stop_gradient(value)) / jnp.where(moves, speed, 1.0), shift)
 
-    def enter(self, t: Lanes, z: Array, filled: Array, shift: Lanes, segment: Segment) -> Array:
-        """The extended state with the slots filled that begin to wait."""
+    def enter(self, t: Lanes, z: Array, filled: Array, shift: Lanes, segment: Segment, before: Segment) -> Array:
+        """The extended state with the slots filled that begin to wait, and on the course of the new locks.
+
+        Args:
+            t: Time.
+            z: Extended state.
+            filled: Slots that begin to wait.
+            shift: By how much the moment moves (zero in value).
+            segment: Segment with the locks from now on.
+            before: The same with the locks so far.
+        """
         y, waiting = self.split(z)
+        if self.locks:
+            turn = lax.stop_gradient(self._slope(t, y, before) - self._slope(t, y, segment))
+            y = on_constraints(self.system, t, y + turn * self.system.mass[:, None] * shift, segment)
+        if not self.program.count:
+            return self.join(y, waiting)
         there = drift(self.system, t, y, segment, shift)
         env = self._env(t + shift * segment.clock, there, segment)
         due = t + shift + self.program.delays(env, t)
@@ -344,9 +371,3 @@ def _lots(step: Array, shape: tuple[int, ...]) -> Int[Array, "event slot lane"]:
     x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)
     return (x >> 1).astype(jnp.int32)
-
-
-def _hermite(x: float, h: Lanes, y: States, slope: States, after: States, slope_after: States) -> States:
-    """Cubic Hermite interpolation at a fraction of a step (Hairer, Norsett & Wanner I, 1993, eq. II.6.7)."""
-    between = (1 - x) * y + x * after
-    return between + x * (x - 1) * ((1 - 2 * x) * (after - y) + (x - 1) * h * slope + x * h * slope_after)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Int
 from twin.compile.system import System
 from twin.experiment.schedule import Schedule
 from twin.solve.method import Lanes, Segment, States
+from twin.solve.past import constant_past
 from twin.solve.segments import at_segment
 
 _NEWTON_STEPS = 12
@@ -21,6 +22,8 @@ def start_states(system: System, schedule: Schedule) -> States:
     first = jnp.zeros(schedule.lanes, jnp.int32)
     segment, begin, _ = at_segment(schedule, first)
     t = jnp.where(segment.clock > 0, begin, segment.origin)
+    if system.delays:
+        segment = segment._replace(past=constant_past(t, schedule.initial))
     y = _set_by_formulas(system, schedule, first, schedule.initial) * schedule.keep[0] + schedule.add[0]
     return on_constraints(system, t, y, segment)
 
@@ -52,8 +55,7 @@ def _set_by_formulas(system: System, schedule: Schedule, index: Int[Array, " lan
 
 def drift(system: System, t: Lanes, y: States, segment: Segment, shift: Lanes) -> States:
     """The states a moment later that is zero in value: only derivatives in `shift` see that they move meanwhile."""
-    slope = system.vector_field(t, segment.mid, y, segment.params) + segment.inflow
-    later = y + lax.stop_gradient(slope) * system.mass[:, None] * shift
+    later = y + lax.stop_gradient(segment.slope(system, t, y)) * system.mass[:, None] * shift
     return on_constraints(system, t + shift * segment.clock, later, segment)
 
 
@@ -66,8 +68,8 @@ def on_constraints(system: System, t: Lanes, y: States, segment: Segment) -> Sta
     place = {row: index for index, row in enumerate(rows)}
 
     def improved(y: States) -> States:
-        residual = system.vector_field(t, segment.mid, y, segment.params)[rows]
-        entries, _ = system.linearise(t, segment.mid, y, segment.params)
+        residual = segment.slope(system, t, y)[rows]
+        entries, _ = system.linearise(t, segment.mid, y, segment.params, segment.locked, segment.past)
         matrix = jnp.zeros((y.shape[1], len(rows), len(rows)))
         for k, i, j in inside:
             matrix = matrix.at[:, place[i], place[j]].set(entries[k])

@@ -29,6 +29,7 @@ from twin.solve.nodes import (
     Nodes,
     Tolerance,
 )
+from twin.solve.past import DEFECT_AT, Past, constant_past, hermite, hermite_slope, interpolation_error
 from twin.solve.segments import at_segment, clock_time
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
@@ -37,6 +38,9 @@ SMALLEST_FRACTION = 1e-14
 
 STEADY_FRACTION = 1e-3
 """A steady state is believed only after a step of this fraction of the horizon, so that slow changes are seen."""
+
+SHORTEST_LAG = 1e-6
+"""Steps of delayed systems are not kept shorter than this fraction of the segment by a lag that vanishes."""
 
 EVENT_TOLERANCE = 1e-13
 """How exactly the moment of an event is found, relative to time and to the length of the segment."""
@@ -82,7 +86,10 @@ def forward_loop(system: System, method: Method, tolerance: Tolerance, schedule:
     status = jnp.where(loop.alive(carry), TOO_MANY_STEPS, carry.status)
     # The end of the last segment is a node, too: it serves samples at the very end.
     last = jnp.minimum(carry.segment, loop.last)
-    nodes = _record(carry, last, jnp.zeros(schedule.lanes), loop.no_choice())
+    choices = loop.no_choice()
+    if choices is not None:
+        choices = choices._replace(locked=loop.events.locked(carry.watch))  # type: ignore[union-attr]
+    nodes = _record(carry, last, jnp.zeros(schedule.lanes), choices, carry.nodes.past)
     return nodes._replace(status=status, steps=carry.step)
 
 
@@ -109,6 +116,7 @@ class _Loop:
             status=jnp.zeros(lanes, jnp.int32),
             steps=jnp.zeros((), jnp.int32),
             choices=jax.tree.map(lambda x: jnp.zeros((self.tolerance.max_steps + 1, *x.shape), x.dtype), choices),
+            past=self._no_past(z),
         )
         return _Carry(
             step=jnp.zeros((), jnp.int32),
@@ -121,6 +129,20 @@ class _Loop:
             status=jnp.where(full, TOO_MANY_WAITING, OK).astype(jnp.int32),
             nodes=nodes,
         )
+
+    def _no_past(self, z: Array) -> Past | None:
+        if not self.system.delays:
+            return None
+        count, (_, lanes) = self.tolerance.max_steps + 1, z.shape
+        states = [jnp.zeros((count, self.states, lanes)) for _ in range(4)]
+        # The states before the start are those of the first slot.
+        states[0] = states[0].at[0].set(z[: self.states])
+        return Past(jnp.full((count, lanes), jnp.inf), jnp.zeros((count, lanes)), *states)
+
+    def _in_force(self, segment: Segment, c: _Carry) -> Segment:
+        """The segment with the locks and the past of the moment."""
+        locked = self.events.locked(c.watch) if self.events is not None and c.watch is not None else None
+        return segment._replace(locked=locked, past=c.nodes.past)
 
     def alive(self, c: _Carry) -> Bool[Array, " lane"]:
         """Lanes that are still under way."""
@@ -137,8 +159,13 @@ class _Loop:
         active = self.alive(c)
         here = jnp.minimum(c.segment, self.last)
         segment, begin, length = at_segment(self.schedule, here)
+        segment = self._in_force(segment, c)
         t = clock_time(segment, begin, c.start, length)
         y = c.z[: self.states]
+        if segment.past is not None:
+            now = segment.past._replace(now=t, y_now=y, slope_now=jnp.zeros_like(y))
+            slope_now = segment._replace(past=now).slope(self.system, t, y)
+            segment = segment._replace(past=now._replace(slope_now=slope_now))
         close = control(_event_tolerance(t, length))
         due, until = jnp.zeros_like(active), jnp.full_like(t, jnp.inf)
         if self.events is not None:
@@ -146,6 +173,11 @@ class _Loop:
         a = self._plan(c, here, segment, length, t, y, active & ~due, until)
         after, error = self.step(segment, t, y, a.h)
         norm = control(_error_norm(error, y, after, self.tolerance, self.system))
+        record = None
+        if segment.past is not None:
+            ends = segment.slope(self.system, t + a.h * segment.clock, after)
+            norm = jnp.maximum(norm, control(self._interpolation(segment, t, y, a, after, ends)))
+            record = (y, a.slope, after, ends)
         finite = jnp.isfinite(norm) & jnp.all(jnp.isfinite(control(after)), axis=0)
         norm = jnp.where(finite, norm, jnp.inf)
         accepted = a.moves & (norm <= 1.0)
@@ -184,8 +216,27 @@ class _Loop:
             z=z,
             watch=watch,
             status=jnp.where(full & (status == OK), TOO_MANY_WAITING, status),
-            nodes=_record(c, here, jnp.where(stands, a.fraction, 0.0), choices),
+            nodes=_record(
+                c, here, jnp.where(stands, a.fraction, 0.0), choices, self._remember(c, t, a, stands, record)
+            ),
         )
+
+    def _interpolation(self, segment: Segment, t, y, a: _Attempt, after, ends) -> Lanes:
+        """Error of the interpolant that delayed terms will read, relative to the tolerance."""
+        course = (a.h, y, a.slope, after, ends)
+        inner = hermite(DEFECT_AT, *course)
+        defect = hermite_slope(DEFECT_AT, *course) - segment.slope(self.system, t + DEFECT_AT * a.h, inner)
+        defect *= self.system.mass[:, None]
+        return _error_norm(interpolation_error(defect, a.h), y, after, self.tolerance, self.system)
+
+    def _remember(self, c: _Carry, t: Lanes, a: _Attempt, stands: Array, record) -> Past | None:
+        """The past with the step just made."""
+        if record is None:
+            return None
+        put = partial(lax.dynamic_update_index_in_dim, index=c.step, axis=0)
+        past = c.nodes.past
+        new = (t, jnp.where(stands, a.h, 0.0), *record)
+        return Past(*(put(old, value) for old, value in zip(past[:6], new, strict=True)))
 
     def _waiting(self, c: _Carry):
         assert self.events is not None
@@ -194,11 +245,16 @@ class _Loop:
     def _plan(self, c: _Carry, here, segment: Segment, length, t, y, active, until) -> _Attempt:
         """How long a step each lane attempts."""
         control = lax.stop_gradient
-        slope = self.system.vector_field(t, segment.mid, y, segment.params) + segment.inflow
+        slope = segment.slope(self.system, t, y)
         guess = _first_step(control(slope), control(y), control(length), self.tolerance)
         wanted = jnp.where(c.fresh, guess, c.h)
         left = (1.0 - c.start) * control(length)
         stop = until if c.watch is None else jnp.minimum(until, c.watch.trial)
+        if segment.past is not None:
+            env = self.system.environment(t, segment.mid, y, segment.params, segment.locked, segment.past)[0]
+            lag = control(self.system.delays.least_lag(env, t))
+            # A step inside the lag needs no value that it is itself to find; a vanishing lag is extrapolated.
+            stop = jnp.minimum(stop, jnp.maximum(lag, SHORTEST_LAG * control(length)))
         # A remainder that is a hair longer than the step is taken whole, to avoid a sliver of a step after it.
         final = (jnp.minimum(wanted, stop) >= left * (1.0 - 1e-10)) & (stop >= left)
         stopped = ~final & (wanted >= stop * (1.0 - 1e-10))
@@ -212,10 +268,11 @@ class _Loop:
         """The extended state after what happens between two steps: a new segment, an event, new conditions."""
         nobody = jnp.zeros_like(due)
         if self.events is None:
-            z, _ = arrive(self.system, self.schedule, None, moved, None, here, following, start)
+            z, _ = arrive(self.system, self.schedule, None, moved, None, here, following, start, None, c.nodes.past)
             return z, None, None, nobody
         control = lax.stop_gradient
         segment, begin, length = at_segment(self.schedule, here)
+        segment = self._in_force(segment, c)
         t = clock_time(segment, begin, c.start, length)
         y = moved[: self.states]
         executed = self.events.choose(c.step, *control((t, y)), self._waiting(c), c.watch, control(segment), close)
@@ -223,16 +280,19 @@ class _Loop:
         slots = jnp.arange(self.events.shape[0] * self.events.shape[1]).reshape(*self.events.shape, 1)
         watch = watch._replace(waits=watch.waits & (slots != executed))
         cause = jnp.where(executed >= 0, BY_EXECUTION, cause)
-        choices = Choices(executed, jnp.zeros_like(watch.waits), cause)
-        z, shift = arrive(self.system, self.schedule, self.events, moved, choices, here, following, start)
+        choices = Choices(executed, self.events.locked(c.watch), jnp.zeros_like(watch.waits), cause)
+        context = self.system, self.schedule, self.events, moved, choices, here, following, start
+        z, shift = arrive(*context, choices.locked, c.nodes.past)
         # The conditions are looked at in the new state; only then is it known what begins to wait.
         index = jnp.minimum(following, self.last)
         segment, begin, length = at_segment(self.schedule, index)
         t = clock_time(segment, begin, start, length)
+        segment = self._in_force(segment, c)
         filled, full, seen = self.events.observe(*control((t, z[: self.states])), watch, control(segment))
         watch = jax.tree.map(lambda new, old: jnp.where(active, new, old), seen, watch)
         choices = choices._replace(filled=filled & active)
-        return self.events.enter(t, z, choices.filled, shift, segment), watch, choices, full & active
+        after = segment._replace(locked=self.events.locked(watch))
+        return self.events.enter(t, z, choices.filled, shift, after, segment), watch, choices, full & active
 
 
 def first_state(system: System, schedule: Schedule):
@@ -244,9 +304,12 @@ def first_state(system: System, schedule: Schedule):
     events = EventLoop(system)
     segment, begin, length = at_segment(schedule, jnp.zeros(lanes, jnp.int32))
     t = clock_time(segment, begin, jnp.zeros(lanes), length)
+    if system.delays:
+        segment = segment._replace(past=constant_past(t, y))
     watch = events.before_start(lanes)
     filled, full, watch = events.observe(*lax.stop_gradient((t, y)), watch, lax.stop_gradient(segment))
-    z = events.enter(t, events.join(y, events.none_waiting(y)), filled, jnp.zeros(lanes), segment)
+    segment = segment._replace(locked=events.locked(watch))
+    z = events.enter(t, events.join(y, events.none_waiting(y)), filled, jnp.zeros(lanes), segment, segment)
     return z, watch, events.no_choice(lanes)._replace(filled=filled), full
 
 
@@ -259,14 +322,31 @@ def change(
     here: Int[Array, " lane"],
     following: Int[Array, " lane"],
     start: Lanes,
+    locks: tuple[Array, Array] | None,
+    past: Past | None,
 ) -> Float[Array, "row lane"]:
-    """The extended state after all that was chosen between two steps; differentiable, see `arrive`."""
-    z, shift = arrive(system, schedule, events, moved, choices, here, following, start)
+    """The extended state after all that was chosen between two steps; differentiable, see `arrive`.
+
+    Args:
+        system: The compiled model.
+        schedule: Its schedule.
+        events: Its events.
+        moved: Extended state at the end of the step, or where it was if there was none.
+        choices: What was decided.
+        here: Segment of the step.
+        following: Segment in which the lane goes on; beyond the last when it has ended.
+        start: Fraction of that segment at which it goes on.
+        locks: Truth values of the locked comparisons during the step and after it.
+        past: States at earlier times.
+    """
+    locked, locked_after = (None, None) if locks is None else locks
+    z, shift = arrive(system, schedule, events, moved, choices, here, following, start, locked, past)
     if events is None:
         return z
     segment, begin, length = at_segment(schedule, jnp.minimum(following, schedule.segments - 1))
     t = clock_time(segment, begin, start, length)
-    return events.enter(t, z, choices.filled, shift, segment)
+    before, after = (segment._replace(locked=each, past=past) for each in (locked, locked_after))
+    return events.enter(t, z, choices.filled, shift, after, before)
 
 
 def arrive(
@@ -278,18 +358,12 @@ def arrive(
     here: Int[Array, " lane"],
     following: Int[Array, " lane"],
     start: Lanes,
+    locked: Array | None,
+    past: Past | None,
 ) -> tuple[Float[Array, "row lane"], Lanes]:
     """The extended state after an event or the beginning of a segment, before new executions begin to wait.
 
-    Args:
-        system: The compiled model.
-        schedule: Its schedule.
-        events: Its events.
-        moved: Extended state at the end of the step, or where it was if there was none.
-        choices: What was decided.
-        here: Segment of the step.
-        following: Segment in which the lane goes on; beyond the last when it has ended.
-        start: Fraction of that segment at which it goes on.
+    Arguments are those of `change`; `locked` are the truth values during the step.
 
     Returns:
         The extended state, and by how much the moment moves at which conditions changed (zero in value).
@@ -299,6 +373,7 @@ def arrive(
     index = jnp.minimum(following, last)
     segment, begin, length = at_segment(schedule, index)
     t = clock_time(segment, begin, start, length)
+    segment = segment._replace(locked=locked, past=past)
     z, shift = moved, jnp.zeros_like(t)
     if events is not None:
         z, of_execution = events.execute(t, z, choices.executed, segment)
@@ -343,7 +418,7 @@ def _is_steady(before: States, after: States, tolerance: Tolerance) -> Bool[Arra
     return jnp.all(jnp.abs(after - before) <= 1e-2 * scale + 1e-13 * jnp.abs(before), axis=0)
 
 
-def _record(c: _Carry, segment: Array, length: Array, choices: Choices | None) -> Nodes:
+def _record(c: _Carry, segment: Array, length: Array, choices: Choices | None, past: Past | None) -> Nodes:
     put = partial(lax.dynamic_update_index_in_dim, index=c.step, axis=0)
     return c.nodes._replace(
         y=put(c.nodes.y, c.z),
@@ -351,4 +426,5 @@ def _record(c: _Carry, segment: Array, length: Array, choices: Choices | None) -
         start=put(c.nodes.start, c.start),
         length=put(c.nodes.length, length),
         choices=jax.tree.map(put, c.nodes.choices, choices),
+        past=past,
     )

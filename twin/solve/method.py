@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from jaxtyping import Array, Float
 
+from twin.compile.delays import Past
 from twin.compile.system import System
 
 type Lanes = Float[Array, " lane"]
@@ -27,6 +28,8 @@ class Segment(NamedTuple):
         mid: Midpoint of the segment in time.
         clock: 1 where time runs, 0 where it stands still.
         origin: Time that a standing clock shows.
+        locked: Truth values of comparisons in the vector field, held during a step; None for those of the moment.
+        past: States at earlier times, for delayed terms.
     """
 
     params: Float[Array, "parameter lane"]
@@ -34,6 +37,12 @@ class Segment(NamedTuple):
     mid: Lanes
     clock: Lanes
     origin: Lanes
+    locked: Float[Array, "lock lane"] | None = None
+    past: Past | None = None
+
+    def slope(self, system: System, t: Lanes, y: States) -> States:
+        """dy/dt, doses included."""
+        return system.vector_field(t, self.mid, y, self.params, self.locked, self.past) + self.inflow
 
 
 type Step = Callable[[Segment, Lanes, States, Lanes], tuple[States, States]]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from twin.solve.events import Choices
+from twin.solve.past import Past
 
 OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_STEADY, TOO_MANY_WAITING = 0, 1, 2, 3, 4
 REASONS = {
@@ -46,6 +47,7 @@ class Nodes(NamedTuple):
         status: 0 or the reason of failure, per lane.
         steps: Number of attempts made by the slowest lane.
         choices: What was decided about events in each attempt; None if the system has none.
+        past: What delayed terms need to know of the past; None if there are none.
     """
 
     y: Float[Array, "node row lane"]
@@ -55,6 +57,7 @@ class Nodes(NamedTuple):
     status: Int[Array, " lane"]
     steps: Int[Array, ""]
     choices: Choices | None
+    past: Past | None = None
 
 
 def describe_failures(status: np.ndarray) -> str:

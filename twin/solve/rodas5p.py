@@ -108,7 +108,9 @@ class Rodas5P:
         mass = system.mass[:, None]
 
         def step(segment: Segment, t: Lanes, y: States, h: Lanes) -> tuple[States, States]:
-            jacobian, by_time = lax.optimization_barrier(system.linearise(t, segment.mid, y, segment.params))
+            jacobian, by_time = lax.optimization_barrier(
+                system.linearise(t, segment.mid, y, segment.params, segment.locked, segment.past)
+            )
             if not size:
                 return y, y
             solve = factorise(jacobian, 1.0 / (GAMMA * h))
@@ -118,7 +120,7 @@ class Rodas5P:
                 index, a_row, c_row, node, d = row
                 argument = y + jnp.tensordot(a_row, k, 1)
                 time = t + node * h * segment.clock
-                slope = system.vector_field(time, segment.mid, argument, segment.params) + segment.inflow
+                slope = segment.slope(system, time, argument)
                 # Keeps XLA from recomputing the vector field inside the fusions of the solve (adjoint: 2.2 times
                 # faster).
                 slope = lax.optimization_barrier(slope)

@@ -13,6 +13,7 @@ from twin.experiment.schedule import Schedule
 from twin.solve.jumps import drift
 from twin.solve.method import Method, Segment
 from twin.solve.nodes import IDLE_STEP, OK, Nodes
+from twin.solve.past import Past
 from twin.solve.segments import at_segment
 
 
@@ -23,11 +24,13 @@ class Samples(NamedTuple):
         t: Sample times, as the clock shows them.
         y: States; NaN in lanes that failed.
         params: Parameters in force at the sample times.
+        past: States at earlier times, for delayed terms.
     """
 
     t: Float[Array, "sample lane"]
     y: Float[Array, "state sample lane"]
     params: Float[Array, "parameter sample lane"]
+    past: Past | None = None
 
 
 def sample(
@@ -65,7 +68,12 @@ def sample(
     # Round-off may put a sample a hair before its node.
     inside = offset > 0
     h = jnp.where(inside, offset, IDLE_STEP)
-    here, moment, states, size = jax.lax.optimization_barrier((Segment(*map(flat, segment)), flat(t), flat(y), flat(h)))
+    conditions = Segment(*map(flat, segment[:5]))
+    if nodes.choices is not None:
+        locked = jnp.take_along_axis(nodes.choices.locked, index[:, None, :], axis=0)
+        conditions = conditions._replace(locked=flat(jnp.moveaxis(locked, 1, 0)))
+    conditions = conditions._replace(past=nodes.past)
+    here, moment, states, size = jax.lax.optimization_barrier((conditions, flat(t), flat(y), flat(h)))
     stepped, _ = jax.lax.optimization_barrier(method.stepper(system)(here, moment, states, size))
     # A sample on a border that moves with a parameter: its value is the node's, but its distance varies.
     on_node = jax.lax.optimization_barrier(
@@ -73,7 +81,7 @@ def sample(
     )
     y = jnp.where(inside, stepped.reshape(y.shape), on_node.reshape(y.shape))
     y = jnp.where(nodes.status == OK, y, jnp.nan)
-    return Samples(jnp.where(segment.clock > 0, ts, segment.origin), y, segment.params)
+    return Samples(jnp.where(segment.clock > 0, ts, segment.origin), y, segment.params, nodes.past)
 
 
 def _last_node_before(schedule: Schedule, nodes: Nodes, ts: Float[Array, "sample lane"]) -> Array:

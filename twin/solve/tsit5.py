@@ -38,7 +38,7 @@ class Tsit5:
                 index, a_row, node = row
                 argument = y + h * jnp.tensordot(a_row, k, 1)
                 time = t + node * h * segment.clock
-                slope = system.vector_field(time, segment.mid, argument, segment.params) + segment.inflow
+                slope = segment.slope(system, time, argument)
                 return lax.dynamic_update_index_in_dim(k, slope, index, 0), None
 
             rows = (np.arange(STAGES), a, nodes)

@@ -9,10 +9,10 @@ from importlib import import_module
 import pytest
 
 PUBLIC = {
-    "twin": """Assignment Bolus Change ConservedTotal Equilibration Estimate Experiment Infusion Input
+    "twin": """Assignment Bolus Change ConservedTotal Equilibration Estimate Event Experiment Infusion Input
         Measurements Model Noise Observable Parameter Prior Published Reaction Reset State Study float64
-        read_measurements simulate""",
-    "twin.model": """Assignment ConservedTotal Input Model Observable Parameter Published Reaction State""",
+        read_antimony read_measurements read_sbml simulate write_sbml""",
+    "twin.model": """Assignment ConservedTotal Event Input Model Observable Parameter Published Reaction State""",
     "twin.compile": "System compile_model",
     "twin.experiment": "Bolus Change Equilibration Experiment Infusion Reset",
     "twin.solve": """METHODS Method Nodes Samples Segment Step Tolerance describe_failures integrate method_named

@@ -35,6 +35,7 @@ class Assembly:
         states: Symbols of the states.
         parameters: Symbols of the parameters.
         rates: Further symbols that change in time, with their rate: time itself, measured inputs.
+        locks: Symbols of comparisons held fixed during a step.
         frozen: Symbols of which conditions are decided by segment.
     """
 
@@ -46,11 +47,12 @@ class Assembly:
         states: Sequence[sp.Symbol],
         parameters: Sequence[sp.Symbol],
         rates: Mapping[sp.Symbol, sp.Expr],
+        locks: Sequence[sp.Symbol],
         frozen: frozenset[sp.Symbol],
     ) -> None:
         self.size = size
         slopes_of_rates = [symbol for rate in rates.values() for symbol in rate.free_symbols]
-        self._others = [*rates, *slopes_of_rates, MIDDLE]
+        self._others = [*rates, *slopes_of_rates, *locks, MIDDLE]
         symbols = [*states, *parameters, *self._others]
         self._weights = GroupedExpressions(list(coefficients.values()), symbols, frozen)
         self._terms = GroupedExpressions(list(terms), symbols, frozen)

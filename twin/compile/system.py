@@ -109,7 +109,7 @@ class System:
             terms.append(self._exposed(model.expand(formula)).xreplace(self._locks))
             coefficients[self.states.index(name), size + index] = sp.Integer(1)
         symbols = self._state_symbols, self._parameter_symbols
-        return Assembly(len(self.states), terms, coefficients, *symbols, self._rates, self._frozen)
+        return Assembly(len(self.states), terms, coefficients, *symbols, self._rates, self._lock_symbols, self._frozen)
 
     @cached_property
     def jacobian(self) -> sp.SparseMatrix:

@@ -10,9 +10,13 @@ from typing import Any
 
 
 def as_content(value: Any) -> Any:
-    """Records as mappings of their fields; mappings as sorted pairs, whose keys are names that an author chose."""
+    """Records as mappings of their fields; mappings as sorted pairs, whose keys are names that an author chose.
+
+    What is None is left out, so that a field that comes to be added does not change what was written before.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: as_content(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        given = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+        return {name: as_content(each) for name, each in given.items() if each is not None}
     if isinstance(value, Mapping):
         return [[name, as_content(each)] for name, each in sorted(value.items())]
     return [as_content(each) for each in value] if isinstance(value, (list, tuple)) else value

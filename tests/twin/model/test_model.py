@@ -147,7 +147,7 @@ def test_fingerprint_is_stable() -> None:
     assert Model("m", [State("A", 1.0)]).fingerprint == FINGERPRINT
 
 
-FINGERPRINT = "2d6a14474fb74c7498470aad9c9b153c39a38d3f23a8bc1c8b762a3f60feacf3"
+FINGERPRINT = "7a3d6dc5d51de187636c2e20a1653bd45ecbdb659800f76f0a04ccd63f1c516f"
 
 
 @pytest.mark.parametrize(

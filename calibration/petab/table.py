@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.petab.errors import PetabError
-from twin.errors import suggestion
+from calibration.petab.formulas import model_formula
+from twin.errors import FormulaError, suggestion
 
 MISSING = frozenset({"", "NaN", "nan", "NA", "N/A", "n/a", "NULL", "null", "None", "#N/A"})
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -102,6 +103,18 @@ class Row:
                 raise self.fault(column, f"{_shown(text)} is no finite number", expected="numbers separated by ;")
             result.append(value)
         return tuple(result)
+
+    def formula(self, column: str) -> str:
+        """A formula, as models read it.
+
+        Raises:
+            PetabError: it is missing, or no formula by PEtab's rules.
+        """
+        text = self.text(column)
+        try:
+            return model_formula(text)
+        except FormulaError as error:
+            raise self.fault(column, error.found, expected=error.expected, fix=error.fix) from None
 
     def parts(self, column: str) -> tuple[str, ...]:
         """Texts separated by semicolons; none where the cell is missing."""

@@ -111,7 +111,11 @@ def _flag(row: Row) -> bool:
 def _observables(tables: Sequence[Table]) -> dict[str, ObservableEntry]:
     entries = []
     for row in (row for table in tables for row in table):
-        name, formula, noise = row.identifier("observableId"), row.text("observableFormula"), row.text("noiseFormula")
+        name, formula, noise = (
+            row.identifier("observableId"),
+            row.formula("observableFormula"),
+            row.formula("noiseFormula"),
+        )
         transformation = row.choice("observableTransformation", ("lin", "log", "log10"), "lin")
         family = _FAMILIES[transformation, row.choice("noiseDistribution", ("normal", "laplace"), "normal")]
         both = f"{formula} {noise}"

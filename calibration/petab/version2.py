@@ -130,8 +130,8 @@ def _observables(tables: Sequence[Table]) -> dict[str, ObservableEntry]:
         name = row.identifier("observableId")
         entry = ObservableEntry(
             name,
-            row.text("observableFormula"),
-            row.text("noiseFormula"),
+            row.formula("observableFormula"),
+            row.formula("noiseFormula"),
             _FAMILIES[row.choice("noiseDistribution", tuple(_FAMILIES), "normal")],
             "e",
             _placeholders(row, "observablePlaceholders"),
@@ -159,7 +159,7 @@ def _conditions(tables: Sequence[Table]) -> dict[str, tuple[Setting, ...]]:
         target = row.identifier("targetId")
         if target in of_condition:
             raise row.fault("targetId", f"{target!r} is set twice by one condition", expected="each target once")
-        text = row.text("targetValue")
+        text = row.formula("targetValue")
         value = as_number(text)
         if value is not None and not math.isfinite(value):
             raise row.fault("targetValue", f"the value is {value}", expected="a finite number or a formula")

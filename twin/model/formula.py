@@ -25,12 +25,13 @@ from twin.model.symbols import is_finite, number
 MAX_LENGTH = 100_000
 
 
-def parse(formula: str | float | sp.Expr, *, where: str | None = None) -> sp.Expr:
+def parse(formula: str | float | sp.Expr, *, where: str | None = None, petab: bool = False) -> sp.Expr:
     """Reads a formula.
 
     Args:
         formula: Text, or a number. A sympy expression is returned as it is.
         where: What the formula belongs to, for messages.
+        petab: Reads what PEtab allows and models do not: infinite values, and && beside || (from left to right).
 
     Returns:
         Real expression whose symbols carry the names of the text. A comparison counts as 1 or 0.
@@ -47,7 +48,7 @@ def parse(formula: str | float | sp.Expr, *, where: str | None = None) -> sp.Exp
         return formula
     if isinstance(formula, str):
         try:
-            return _parse_text(formula)
+            return _parse_text(formula, petab)
         except FormulaError as error:
             raise FormulaError(error.found, where=where, expected=error.expected, fix=error.fix) from None
     try:
@@ -71,7 +72,7 @@ def as_condition(expression: sp.Basic) -> Boolean:
 
 
 @lru_cache(maxsize=16384)
-def _parse_text(text: str) -> sp.Expr:
+def _parse_text(text: str, petab: bool) -> sp.Expr:
     if len(text) > MAX_LENGTH:
         raise FormulaError(
             f"the formula has {len(text):,} characters",
@@ -79,8 +80,8 @@ def _parse_text(text: str) -> sp.Expr:
             fix="split it into assignments",
         )
     try:
-        expression = Parser(text).read()
-        finite = is_finite(expression)
+        expression = Parser(text, petab=petab).read()
+        finite = is_finite(expression) or (petab and expression in (sp.oo, -sp.oo))
         real = not expression.has(sp.I)
     except FormulaError:
         raise

@@ -49,6 +49,15 @@ _HINTS = {
 }
 
 
+_INFINITE: dict[str, dict[tuple[float, ...], float]] = {
+    **{name: {(0.0,): -math.inf} for name in ("log", "ln", "log2", "log10")},
+    "arctanh": {(1.0,): math.inf, (-1.0,): -math.inf},
+    "arccoth": {(1.0,): math.inf, (-1.0,): -math.inf},
+    "arcsech": {(0.0,): math.inf},
+}
+"""Where functions have infinite values, which PEtab knows."""
+
+
 class _Token(NamedTuple):
     kind: str
     text: str
@@ -68,8 +77,9 @@ def _tokens(text: str) -> list[_Token]:
 class Parser:
     """Reads one formula by recursive descent; sums and products of any length take one level."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, petab: bool = False) -> None:
         self.text = text
+        self.petab = petab
         self.tokens = _tokens(text)
         self.index = 0
         self.depth = 0
@@ -117,7 +127,11 @@ class Parser:
     def logic(self) -> sp.Basic:
         self.enter()
         first = self.comparison()
-        if operator := self.take("&&", "||"):
+        if self.petab:
+            while operator := self.take("&&", "||"):
+                both = self.as_condition(first), self.as_condition(self.comparison())
+                first = (sp.And if operator.text == "&&" else sp.Or)(*both)
+        elif operator := self.take("&&", "||"):
             operands = [self.as_condition(first), self.as_condition(self.comparison())]
             while following := self.take("&&", "||"):
                 if following.text != operator.text:
@@ -240,6 +254,8 @@ class Parser:
             lowered = token.text.lower()
             if lowered in CONSTANTS:
                 return sp.true if lowered == "true" else sp.false
+            if lowered == "inf" and self.petab:
+                return sp.oo
             if lowered in ("inf", "nan"):
                 self.fail(token, "a finite number")
             if token.text in (CONDITIONAL, EXCLUSIVE_OR, *FUNCTIONS):
@@ -293,6 +309,10 @@ class Parser:
             value = float(function(*(float(argument) for argument in arguments)))
         except (ValueError, OverflowError, ZeroDivisionError):
             value = math.nan
+        if self.petab and not math.isfinite(value) and token.text in _INFINITE:
+            value = _INFINITE[token.text].get(tuple(float(argument) for argument in arguments), value)
+            if math.isinf(value):
+                return sp.oo if value > 0 else -sp.oo
         if not math.isfinite(value):
             shown = ", ".join(f"{float(argument):g}" for argument in arguments)
             self.fail(token, "a finite real value", found=f"{token.text!r} has no value for {shown}")

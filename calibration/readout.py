@@ -125,7 +125,7 @@ class Readout:
         shape = (len(rows), trajectory.t.shape[1])
 
         def flat(x: Array) -> Array:
-            return x.reshape(*x.shape[:-2], -1)
+            return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
 
         t = flat(trajectory.t[rows])
         env, mid = system.environment(t, t, flat(trajectory.y[:, rows]), flat(trajectory.params[:, rows]))

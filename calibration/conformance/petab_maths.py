@@ -5,10 +5,10 @@ from __future__ import annotations
 import sympy as sp
 
 from calibration.conformance.petab_suite import read_yaml
+from calibration.petab.formulas import parse_petab
 from twin.conformance.comparison import verdict_on, worst_deviation
 from twin.conformance.suite import Case
 from twin.conformance.verdict import Verdict
-from twin.model.formula import parse
 
 RELATIVE, ABSOLUTE = 1e-12, 1e-15
 """The numbers in the file are doubles."""
@@ -22,11 +22,11 @@ def judge_expression(case: Case) -> Verdict:
     entry = read_yaml(case.path)["cases"][int(case.name.rpartition("-")[2]) - 1]
     text = str(entry["expression"])
     expected = entry["expected"]
-    found = parse(text)
+    found = parse_petab(text)
     try:
         number = float(expected)
     except ValueError:
-        same = sp.simplify(found - parse(str(expected))) == 0
+        same = sp.simplify(found - parse_petab(str(expected))) == 0
         return Verdict("passed") if same else Verdict("wrong", f"{text}: {found} instead of {expected}")
     if not found.is_number:
         return Verdict("wrong", f"{text}: {found} instead of {expected}")

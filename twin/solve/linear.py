@@ -1,7 +1,7 @@
 """Linear systems of an implicit step, W x = b over lanes: sparse and unrolled for small systems, dense for large ones.
 
-Unrolled code is the fastest for a few dozen states and vectorises over lanes, but its compile time grows with the
-operations in it (measured: 93 updates 2 s, 3,092 updates 270 s). Dense factors come from LAPACK.
+Unrolled code is the fastest for a few dozen states and vectorises over lanes, but its compile time grows faster than
+the operations in it: minutes at a few thousand updates. Dense factors come from LAPACK.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import sympy as sp
 from twin.errors import FormulaError, ModelError
 from twin.exchange.sbml.contents import Contents, Quantity, Species
 from twin.exchange.sbml.expression import Expression
+from twin.exchange.sbml.places import placed
 from twin.exchange.sbml.symbolic import from_sympy, to_sympy
 from twin.model.functions import Delay, RateOf
 from twin.model.symbols import symbol
@@ -49,9 +50,10 @@ def solve_algebraic(contents: Contents) -> Algebra:
     free.sort(key=lambda name: contents.quantities[name].assigned)
     matched = _match(contents, equations, free)
     pending = {name: equation for name, (equation, _) in matched.items()}
-    _solve_one_by_one(pending, algebra, contents)
-    if pending and not _solve_together(pending, algebra, contents):
-        algebra.constraints.update({name: from_sympy(equation) for name, equation in pending.items()})
+    with placed(contents.algebraic[0][1]):
+        _solve_one_by_one(pending, algebra, contents)
+        if pending and not _solve_together(pending, algebra, contents):
+            algebra.constraints.update({name: from_sympy(equation) for name, equation in pending.items()})
     return algebra
 
 

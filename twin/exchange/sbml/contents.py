@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -79,13 +80,14 @@ class Term:
 
 @dataclass(frozen=True)
 class ReactionContent:
-    """A reaction: its flux is an extent per time."""
+    """A reaction: its flux is an extent per time. A fast one is at equilibrium at every moment."""
 
     name: str
     where: str
     rate: Expression
     terms: tuple[Term, ...]
     description: str = ""
+    fast: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,3 +131,19 @@ class Contents:
     events: list[EventContent] = field(default_factory=list)
     time_unit: str = "dimensionless"
     description: str = ""
+
+    def formulas(self) -> Iterator[tuple[Expression, str]]:
+        """Every formula with its place."""
+        for quantity in self.quantities.values():
+            for formula in (quantity.initial, quantity.formula):
+                if formula is not None:
+                    yield formula, quantity.where
+        for reaction in self.reactions:
+            yield reaction.rate, reaction.where
+            for term in reaction.terms:
+                yield term.stoichiometry, reaction.where
+        yield from self.algebraic
+        for event in self.events:
+            for formula in (event.trigger, event.delay, event.priority, *event.assignments.values()):
+                if formula is not None:
+                    yield formula, event.where

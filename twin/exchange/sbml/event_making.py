@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twin.errors import UnsupportedModelError
 from twin.exchange.sbml.contents import Contents, EventContent, Species
-from twin.exchange.sbml.expression import name, plain, times
+from twin.exchange.sbml.expression import Expression, name, number, plain, plus, times
+from twin.exchange.sbml.fast import Group
 from twin.exchange.sbml.states import Dynamics
 from twin.model.parts import Event
 
@@ -21,7 +22,12 @@ def make_events(contents: Contents, dynamics: Dynamics) -> list[Event]:
 
 def _event(content: EventContent, contents: Contents, dynamics: Dynamics) -> Event:
     targets = {}
+    apart = {key for group in dynamics.groups for key in group.species}
+    for group in dynamics.groups:
+        targets |= _totals(content, group, contents, dynamics)
     for key, value in content.assignments.items():
+        if key in apart:
+            continue
         if key not in dynamics.amounts:
             targets[key] = plain(value)
             continue
@@ -48,3 +54,34 @@ def _event(content: EventContent, contents: Contents, dynamics: Dynamics) -> Eve
         from_trigger_time=content.from_trigger_time,
         description=content.description,
     )
+
+
+def _totals(content: EventContent, group: Group, contents: Contents, dynamics: Dynamics) -> dict[str, float | str]:
+    """What an event makes of the totals that fast reactions keep: the species are set, then come to rest again."""
+    stoichiometry = {key for share in group.shares.values() for factor in share.values() for key in factor.names}
+    if not content.assignments.keys() & {*group.species, *stoichiometry}:
+        return {}
+    if content.delay is not None and content.from_trigger_time:
+        raise UnsupportedModelError(
+            f"the delayed event sets one of {', '.join(group.species)} to its value at the trigger, and fast reactions "
+            "mix it with the others, which may change until it is executed",
+            where=content.where,
+            expected="no delay, or values from the time of execution",
+        )
+
+    def amount(key: str) -> Expression:
+        species = contents.quantities[key]
+        assert isinstance(species, Species)
+        if key not in content.assignments:
+            return name(dynamics.amounts.get(key, key))
+        value = content.assignments[key]
+        return value if species.amount else times(value, name(species.compartment))
+
+    found = {}
+    for key, total in group.totals.items():
+        parts = [
+            times(number(-1.0), share.substitute(content.assignments), amount(pivot))
+            for pivot, share in group.shares[key].items()
+        ]
+        found[total] = plain(plus(amount(key), *parts))
+    return found

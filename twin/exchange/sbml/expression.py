@@ -147,7 +147,9 @@ def over(above: Expression, below: Expression) -> Expression:
         if below.value == 1.0:
             return above
         if above.head == "number" and below.value != 0.0:
-            return number(float(above.value) / float(below.value))
+            ratio = float(above.value) / float(below.value)
+            if math.isfinite(ratio):
+                return number(ratio)
     return Expression("/", (above, below))
 
 

@@ -6,6 +6,7 @@ from twin.errors import CyclicAssignmentError, ModelError, UnsupportedModelError
 from twin.exchange.sbml.contents import Contents, Quantity, Species
 from twin.exchange.sbml.expression import Expression, call, name, negative, number, over, plus, times
 from twin.exchange.sbml.operators import TIME
+from twin.exchange.sbml.places import placed
 from twin.exchange.sbml.roles import Roles
 
 _GUESS = 1.0
@@ -38,8 +39,9 @@ class InitialValues:
             CyclicAssignmentError: Initial values that need each other.
             ModelError: It needs a value that is not given.
         """
-        self._resolve(expression, where)
-        return self._put(expression, where)
+        with placed(where):
+            self._resolve(expression, where)
+            return self._put(expression, where)
 
     def _definition(self, key: str, quantity: Quantity) -> Expression | None:
         if key in self._roles.definitions:
@@ -124,9 +126,16 @@ class InitialValues:
         arguments = tuple(self._trajectory(argument, where) for argument in node.arguments)
         if node.head != "delay":
             return Expression(node.head, arguments, node.value)
-        before = negative(self._put(arguments[1], where))
-        # Explicit time may hide in assignments.
-        value = arguments[0]
+        return self._earlier(arguments[0], negative(self._put(arguments[1], where)))
+
+    def before_start(self, value: Expression, lag: Expression, where: str) -> Expression:
+        """What a formula was before the start, a lag before the current time."""
+        self._resolve(plus(value, lag), where)
+        shown = self._earlier(value, plus(name(TIME), negative(lag)))
+        return shown.substitute({key: known for key, known in self._resolved.items() if key != TIME})
+
+    def _earlier(self, value: Expression, before: Expression) -> Expression:
+        """A formula at an earlier time, with the states of the start: explicit time may hide in assignments."""
         for _ in range(len(self._roles.definitions)):
             hidden = {key: self._roles.definitions[key] for key in value.names if self._timed(key)}
             if not hidden:
@@ -147,6 +156,13 @@ class InitialValues:
             )
         if self._roles.of.get(key) != "state":
             return number(0.0)
+        for reaction in self._contents.reactions:
+            if reaction.fast and any(term.species == key for term in reaction.terms):
+                raise UnsupportedModelError(
+                    f"rateOf({key}) is needed at the start, where the fast reaction {reaction.name!r} lets it jump",
+                    where=self._contents.quantities[key].where,
+                    expected="rateOf of something that only slow reactions change",
+                )
         return total_rate(self._contents, key, key in self._varying)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import libsbml
 from twin.errors import FormulaError, UnknownSymbolError, UnsupportedModelError, suggestion
 from twin.exchange.sbml.expression import Expression, call, name, negative, number
 from twin.exchange.sbml.operators import BUILD, CONSTANTS, FUNCTIONS, NUMBERS, RELATIONS, TIME, TRUTH, relation
+from twin.exchange.sbml.places import placed
 
 _MAX_DEPTH = 150
 """Deepest tree of libsbml walked; a few Python frames for each level."""
@@ -47,12 +49,8 @@ class MathReader:
             ModelError: Maths that is not finite, nests too deeply, calls what is not there or what we lack.
         """
         scope = {**self._names, **(local or {})}
-        try:
+        with placed(where):
             return _Walk(self, scope, where).walk(math_, 0)
-        except FormulaError as error:
-            if error.where is not None:
-                raise
-            raise FormulaError(error.found, where=where, expected=error.expected, fix=error.fix) from None
 
     def function(self, identifier: str, where: str) -> tuple[tuple[str, ...], Expression] | None:
         """Arguments and body of a function definition; None if its maths is missing.
@@ -108,7 +106,7 @@ class _Walk:
         if kind in (libsbml.AST_PLUS, libsbml.AST_MINUS, libsbml.AST_TIMES):
             return self.chain(node, depth)
         if kind in NUMBERS:
-            return number(node.getInteger() if kind == libsbml.AST_INTEGER else node.getValue())
+            return self.number(node.getInteger() if kind == libsbml.AST_INTEGER else node.getValue())
         if kind == libsbml.AST_NAME_TIME:
             return name(TIME)
         if kind in CONSTANTS:
@@ -119,6 +117,12 @@ class _Walk:
         if kind == libsbml.AST_FUNCTION:
             return self.called(node.getName(), arguments)
         return self.applied(node, kind, arguments)
+
+    def number(self, value: float) -> Expression:
+        if not math.isfinite(value):
+            shown = "not a number" if math.isnan(value) else "infinite"
+            raise FormulaError(f"a constant of the formula is {shown}", where=self.where, expected="finite numbers")
+        return number(value)
 
     def chain(self, node: Any, depth: int) -> Expression:
         """A sum or product, without a level of nesting for each ``a + b + c`` that hangs to the left."""

@@ -8,6 +8,7 @@ from typing import Any
 import libsbml
 import sympy as sp
 
+from twin.exchange.sbml.digits import Digits
 from twin.exchange.sbml.expression import Expression
 from twin.exchange.sbml.symbolic import from_sympy
 
@@ -43,32 +44,59 @@ _SYMBOLS = {"time": "time", "delay": "delay", "rateOf": "rateOf"}
 _XMLNS = 'xmlns="http://www.w3.org/1998/Math/MathML"'
 
 
-def to_ast(expression: sp.Basic) -> Any:
+def to_ast(expression: sp.Basic, digits: Digits) -> Any:
     """The AST of libsbml for a formula.
 
     Args:
         expression: As `twin.model.formula.parse` gives it.
+        digits: Keeps all digits of its numbers.
     """
-    return libsbml.readMathMLFromString(f"<math {_XMLNS}>{_element(from_sympy(expression))}</math>")
+    return libsbml.readMathMLFromString(f"<math {_XMLNS}>{_Writer(digits).element(from_sympy(expression))}</math>")
 
 
-def _element(node: Expression) -> str:
-    head, arguments = node.head, node.arguments
-    if head == "number":
-        return _number(float(node.value))
-    if head == "name":
-        return _name(str(node.value))
-    if head == "piecewise":
-        return _piecewise(arguments)
-    if head == "sign":
-        return _sign(arguments[0])
-    inside = "".join(map(_element, arguments))
-    if head in ("log10", "log2"):
-        return f"<apply><log/><logbase>{_number(float(head[3:]))}</logbase>{inside}</apply>"
-    if head in ("delay", "rateOf"):
-        return f"<apply>{_csymbol(head)}{inside}</apply>"
-    assert head in _HEADS or head in _PLAIN, head
-    return f"<apply><{_HEADS.get(head, head)}/>{inside}</apply>"
+class _Writer:
+    """Elements of one formula."""
+
+    def __init__(self, digits: Digits) -> None:
+        self.digits = digits
+
+    def element(self, node: Expression) -> str:
+        head, arguments = node.head, node.arguments
+        if head == "number":
+            return self.number(float(node.value))
+        if head == "name":
+            return _name(str(node.value))
+        if head == "piecewise":
+            return self.piecewise(arguments)
+        if head == "sign":
+            return self.sign(arguments[0])
+        inside = "".join(map(self.element, arguments))
+        if head in ("log10", "log2"):
+            return f"<apply><log/><logbase>{self.number(float(head[3:]))}</logbase>{inside}</apply>"
+        if head in ("delay", "rateOf"):
+            return f"<apply>{_csymbol(head)}{inside}</apply>"
+        assert head in _HEADS or head in _PLAIN, head
+        return f"<apply><{_HEADS.get(head, head)}/>{inside}</apply>"
+
+    def number(self, value: float) -> str:
+        assert math.isfinite(value)
+        if value.is_integer() and abs(value) < 2**31:
+            return f'<cn type="integer">{int(value)}</cn>'
+        return self.digits.element(value)
+
+    def piecewise(self, arguments: tuple[Expression, ...]) -> str:
+        pieces = [
+            f"<piece>{self.element(value)}{self.element(condition)}</piece>"
+            for value, condition in zip(arguments[:-1:2], arguments[1::2], strict=True)
+        ]
+        otherwise = f"<otherwise>{self.element(arguments[-1])}</otherwise>" if len(arguments) % 2 else ""
+        return f"<piecewise>{''.join(pieces)}{otherwise}</piecewise>"
+
+    def sign(self, argument: Expression) -> str:
+        zero = self.number(0.0)
+        above = f"<piece>{self.number(1.0)}<apply><gt/>{self.element(argument)}{zero}</apply></piece>"
+        below = f"<piece>{self.number(-1.0)}<apply><lt/>{self.element(argument)}{zero}</apply></piece>"
+        return f"<piecewise>{above}{below}<otherwise>{zero}</otherwise></piecewise>"
 
 
 def _name(name: str) -> str:
@@ -81,27 +109,3 @@ def _csymbol(name: str) -> str:
     return (
         f'<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/{_SYMBOLS[name]}">{name}</csymbol>'
     )
-
-
-def _number(value: float) -> str:
-    if value.is_integer() and abs(value) < 2**31:
-        return f'<cn type="integer">{int(value)}</cn>'
-    assert math.isfinite(value)
-    mantissa, mark, exponent = repr(value).partition("e")
-    return f'<cn type="e-notation">{mantissa}<sep/>{int(exponent)}</cn>' if mark else f"<cn>{mantissa}</cn>"
-
-
-def _piecewise(arguments: tuple[Expression, ...]) -> str:
-    pieces = [
-        f"<piece>{_element(value)}{_element(condition)}</piece>"
-        for value, condition in zip(arguments[:-1:2], arguments[1::2], strict=True)
-    ]
-    otherwise = f"<otherwise>{_element(arguments[-1])}</otherwise>" if len(arguments) % 2 else ""
-    return f"<piecewise>{''.join(pieces)}{otherwise}</piecewise>"
-
-
-def _sign(argument: Expression) -> str:
-    inside, zero = _element(argument), _number(0.0)
-    above = f"<piece>{_number(1.0)}<apply><gt/>{inside}{zero}</apply></piece>"
-    below = f"<piece>{_number(-1.0)}<apply><lt/>{inside}{zero}</apply></piece>"
-    return f"<piecewise>{above}{below}<otherwise>{zero}</otherwise></piecewise>"

@@ -26,7 +26,7 @@ def read_quantities(document: Document, names: Mapping[str, str]) -> dict[str, Q
         names: Our name of each id.
 
     Raises:
-        ModelError: A value that is infinite or not a number, or a species without a compartment.
+        ModelError: A value that is infinite, or a species without a compartment.
     """
     model = document.sbml.getModel()
     found: list[Quantity] = []
@@ -40,13 +40,17 @@ def read_quantities(document: Document, names: Mapping[str, str]) -> dict[str, Q
 
 
 def finite(value: float | None, what: str, where: str) -> float | None:
-    """An attribute as it is; infinite ones are refused, as nothing can be computed with them.
+    """An attribute as it is; NaN counts as not given, as problems that fill it in elsewhere have it.
 
     Raises:
-        UnsupportedModelError: It is infinite or not a number.
+        UnsupportedModelError: It is infinite: nothing can be computed with it.
     """
-    if value is not None and not math.isfinite(value):
-        raise UnsupportedModelError(f"the {what} is {value}", where=where, expected="a finite number")
+    if value is None or math.isnan(value):
+        return None
+    if math.isinf(value):
+        raise UnsupportedModelError(
+            f"the {what} is infinite", where=where, expected="a finite number", fix="leave it out, or give a number"
+        )
     return value
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import sympy as sp
 
+from twin.exchange.sbml.digits import Digits
 from twin.exchange.sbml.mathml_writing import to_ast
 from twin.exchange.sbml.names import Names
 from twin.model.model import Model
@@ -14,7 +15,13 @@ from twin.model.parts import Reaction
 
 
 def write_reaction(
-    sbml: Any, part: Reaction, changes: Mapping[str, sp.Expr], rate: sp.Expr, model: Model, names: Names
+    sbml: Any,
+    part: Reaction,
+    changes: Mapping[str, sp.Expr],
+    rate: sp.Expr,
+    model: Model,
+    names: Names,
+    digits: Digits,
 ) -> None:
     """Adds a reaction.
 
@@ -25,6 +32,7 @@ def write_reaction(
         rate: Its rate, as written.
         model: The model it belongs to.
         names: Names still free, for the references of stoichiometries that are formulas.
+        digits: Keeps all digits of numbers.
     """
     element = sbml.createReaction()
     element.setId(part.name)
@@ -36,16 +44,16 @@ def write_reaction(
         reference = element.createReactant() if consumed else element.createProduct()
         reference.setSpecies(state)
         if change.is_number:
-            reference.setStoichiometry(abs(float(change)))
+            reference.setStoichiometry(digits.attribute(abs(float(change))))
             reference.setConstant(True)
             continue
         reference.setId(names.free(f"{part.name}_{state}"))
         reference.setConstant(False)
         rule = sbml.createAssignmentRule()
         rule.setVariable(reference.getId())
-        rule.setMath(to_ast(change))
+        rule.setMath(to_ast(change, digits))
     used = {item.name for item in rate.free_symbols if isinstance(item, sp.Symbol)}
     for state in model.state_names:
         if state in used and state not in changes and sbml.getParameter(state) is None:
             element.createModifier().setSpecies(state)
-    element.createKineticLaw().setMath(to_ast(rate))
+    element.createKineticLaw().setMath(to_ast(rate, digits))

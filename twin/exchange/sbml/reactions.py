@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twin.errors import ModelError, UnknownSymbolError, UnsupportedModelError
+from twin.errors import ModelError, UnknownSymbolError
 from twin.exchange.sbml.contents import Contents, Quantity, ReactionContent, Species, Term
 from twin.exchange.sbml.document import Document
 from twin.exchange.sbml.expression import name, negative, number
@@ -17,19 +17,11 @@ def read_reactions(document: Document, contents: Contents, maths: MathReader) ->
     """Adds reactions, and species references and local parameters as quantities.
 
     Raises:
-        UnsupportedModelError: A fast reaction.
         ModelError: Maths that cannot be read, or a species that is not there.
     """
     model = document.sbml.getModel()
     for element in elements(model.getNumReactions(), model.getReaction):
         where = document.where(element, "reaction")
-        if element.isSetFast() and element.getFast():
-            raise UnsupportedModelError(
-                'the reaction is fast (attribute fast="true"): it would be at equilibrium at every moment',
-                where=where,
-                expected="reactions with a rate; SBML Level 3 Version 2 dropped fast ones",
-                fix="remove the attribute, or write the equilibrium as an algebraic rule",
-            )
         terms = []
         for count, get, sign in (
             (element.getNumReactants(), element.getReactant, -1),
@@ -44,6 +36,7 @@ def read_reactions(document: Document, contents: Contents, maths: MathReader) ->
                 _rate(document, contents, maths, element, where),
                 tuple(terms),
                 element.getName(),
+                element.isSetFast() and element.getFast(),
             )
         )
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
-from twin.errors import ModelError, TwinError, UnknownSymbolError
+from twin.errors import TwinError
 from twin.exchange.sbml.composition import flatten
 from twin.exchange.sbml.contents import Contents
 from twin.exchange.sbml.document import open_document
 from twin.exchange.sbml.event_making import make_events
 from twin.exchange.sbml.extraction import extract
+from twin.exchange.sbml.given_values import put_values
 from twin.exchange.sbml.packages import check_packages
+from twin.exchange.sbml.places import located
 from twin.exchange.sbml.roles import find_roles
 from twin.exchange.sbml.states import make_assignments, make_observables, make_parameters, make_reactions, make_states
 from twin.model.model import Model
-from twin.model.parts import State
 
 
-def read_sbml(source: str | os.PathLike[str]) -> Model:
+def read_sbml(source: str | os.PathLike[str], *, values: Mapping[str, float] | None = None) -> Model:
     """Reads a model in SBML, Level 1 to 3, with submodels (package comp) flattened.
 
     Every symbol of the result means what it means in SBML's maths: a species is a concentration unless it has only
@@ -25,13 +27,19 @@ def read_sbml(source: str | os.PathLike[str]) -> Model:
     formulas reserve, such as ``time`` or ``min``, get an underscore behind them. Units are kept where they are plain
     and not checked.
 
+    Fast reactions are at equilibrium at every moment: the species that they change become assignments, of totals that
+    they keep and that are the states. Parameters that such an equilibrium depends on must keep their signs.
+
     Args:
         source: Path of a file, or SBML as text.
+        values: Values by id of constants, and initial values, that the file leaves out or that take the place of the
+            file's and of its initial assignments. A species' value is what its id means in maths.
 
     Raises:
         ModelError: The file is not SBML, contradicts itself or leaves out a value that is needed.
-        UnsupportedModelError: It uses a construct that is not simulated: a fast reaction, flux balance (package fbc),
-            infinite values.
+        UnknownSymbolError: A value is given for an id that the model does not have.
+        UnsupportedModelError: It uses a construct that is not simulated: fast reactions without an equilibrium in
+            closed form, flux balance (package fbc), infinite values.
 
     References:
         Hucka et al. 2019, doi:10.1515/jib-2019-0021 (SBML Level 3 Version 2 Core).
@@ -43,10 +51,11 @@ def read_sbml(source: str | os.PathLike[str]) -> Model:
     check_packages(document)
     document = flatten(document)
     contents = extract(document)
+    put_values(contents, values or {})
     try:
         return _assemble(contents)
-    except UnknownSymbolError as error:
-        raise _explained(error, contents) from None
+    except TwinError as error:
+        raise located(error, contents) from None
 
 
 def _assemble(contents: Contents) -> Model:
@@ -56,11 +65,9 @@ def _assemble(contents: Contents) -> Model:
     observables = make_observables(contents, roles)
     apart = {observable.name for observable in observables}
     assignments = [*make_assignments(contents, roles, dynamics, apart), *dynamics.assignments, *rates]
-    # The engine integrates something: a model of constants alone gets a state that stays at 0.
-    states = dynamics.states or [State(contents.names.free("nothing"), 0.0)]
     return Model(
         contents.title,
-        states,
+        dynamics.states,
         parameters=make_parameters(contents, roles),
         reactions=reactions,
         odes=dynamics.odes,
@@ -72,16 +79,3 @@ def _assemble(contents: Contents) -> Model:
         events=make_events(contents, dynamics),
         constraints={name: str(formula) for name, formula in roles.constraints.items()},
     )
-
-
-def _explained(error: UnknownSymbolError, contents: Contents) -> TwinError:
-    """A name that the file declares, and so that we left out, had no value."""
-    for quantity in contents.quantities.values():
-        if quantity.value is None and f"unknown name {quantity.name!r}" in error.found:
-            return ModelError(
-                f"{quantity.kind} {quantity.name!r} is used and has no value",
-                where=quantity.where,
-                expected="a value, an initial assignment or a rule",
-                fix="give it a value",
-            )
-    return error

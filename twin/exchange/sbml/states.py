@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 
 from twin.exchange.sbml.contents import Contents, Quantity, Species
 from twin.exchange.sbml.expression import Expression, call, name, number, over, plain, plus, times
+from twin.exchange.sbml.fast import Group, at_rest, changes_of_totals, find_groups
+from twin.exchange.sbml.history import keep_history
 from twin.exchange.sbml.initial import InitialValues
+from twin.exchange.sbml.places import placed
 from twin.exchange.sbml.roles import Roles
 from twin.model.parts import DIMENSIONLESS, Assignment, Observable, Parameter, Reaction, State
 
@@ -26,6 +29,8 @@ class Dynamics:
         assignments: Concentrations of species whose state is an amount.
         amounts: Name of the amount by name of such a species.
         initials: Formulas at the start.
+        groups: Species that fast reactions keep at equilibrium.
+        changes: By species, what a change of its content by one does to each state, where that is not itself.
     """
 
     states: list[State] = field(default_factory=list)
@@ -33,6 +38,8 @@ class Dynamics:
     assignments: list[Assignment] = field(default_factory=list)
     amounts: dict[str, str] = field(default_factory=dict)
     initials: InitialValues | None = None
+    groups: list[Group] = field(default_factory=list)
+    changes: dict[str, dict[str, Expression]] = field(default_factory=dict)
 
 
 def make_states(contents: Contents, roles: Roles) -> Dynamics:
@@ -44,28 +51,41 @@ def make_states(contents: Contents, roles: Roles) -> Dynamics:
     keys = [key for key, role in roles.of.items() if role == "state"]
     varying = {key for key in keys if _varying(contents.quantities[key], roles)}
     initials = InitialValues(contents, roles, varying)
-    dynamics = Dynamics(initials=initials)
+    dynamics = Dynamics(initials=initials, groups=find_groups(contents, roles, initials))
+    keep_history(contents, roles, initials, dynamics.groups)
+    for group in dynamics.groups:
+        with placed(group.where):
+            _add_group(contents, dynamics, group)
+    dynamics.changes = changes_of_totals(dynamics.groups)
     for key in keys:
-        quantity = contents.quantities[key]
-        initial = initials.of(name(key), quantity.where)
-        if key in varying:
-            assert isinstance(quantity, Species)
-            _add_amount(contents, dynamics, quantity, initial)
+        if key in dynamics.changes:
             continue
-        concentration = isinstance(quantity, Species) and not quantity.amount and key not in roles.constraints
-        dynamics.states.append(
-            State(
-                key,
-                plain(initial),
-                quantity.unit,
-                quantity.description,
-                positive=isinstance(quantity, Species),
-                compartment=quantity.compartment if concentration else None,  # pyright: ignore[reportAttributeAccessIssue]
-            )
-        )
-        if quantity.rule == "rate":
-            dynamics.odes[key] = str(quantity.formula)
+        quantity = contents.quantities[key]
+        with placed(quantity.where):
+            _add_state(contents, roles, dynamics, quantity, varying=key in varying)
     return dynamics
+
+
+def _add_state(contents: Contents, roles: Roles, dynamics: Dynamics, quantity: Quantity, varying: bool) -> None:
+    assert dynamics.initials is not None
+    initial = dynamics.initials.of(name(quantity.name), quantity.where)
+    if varying:
+        assert isinstance(quantity, Species)
+        _add_amount(contents, dynamics, quantity, initial)
+        return
+    kept = isinstance(quantity, Species) and not quantity.amount and quantity.name not in roles.constraints
+    dynamics.states.append(
+        State(
+            quantity.name,
+            plain(initial),
+            quantity.unit,
+            quantity.description,
+            positive=isinstance(quantity, Species),
+            compartment=quantity.compartment if kept else None,  # pyright: ignore[reportAttributeAccessIssue]
+        )
+    )
+    if quantity.rule == "rate":
+        dynamics.odes[quantity.name] = str(quantity.formula)
 
 
 def _varying(quantity: Quantity, roles: Roles) -> bool:
@@ -82,11 +102,9 @@ def _add_amount(contents: Contents, dynamics: Dynamics, species: Species, initia
     assert dynamics.initials is not None
     amount = contents.names.free(f"{species.name}_amount")
     size = name(species.compartment)
-    at_start = dynamics.initials.of(size, species.where)
-    # An initial amount is taken as it is: amount / size * size would round.
-    given = species.initial_amount if species.initial is None else None
-    start = number(given) if given is not None else times(initial, at_start)
+    start = _amount_at_start(dynamics, species, initial)
     dynamics.amounts[species.name] = amount
+    dynamics.changes[species.name] = {amount: number(1.0)}
     dynamics.states.append(State(amount, plain(start), description=f"amount of {species.description or species.name}"))
     dynamics.assignments.append(
         Assignment(species.name, str(over(name(amount), size)), DIMENSIONLESS, species.description)
@@ -96,6 +114,39 @@ def _add_amount(contents: Contents, dynamics: Dynamics, species: Species, initia
         assert species.formula is not None
         growth = times(name(species.name), _rate_of_size(contents, species.compartment))
         dynamics.odes[amount] = str(plus(times(species.formula, size), growth))
+
+
+def _amount_at_start(dynamics: Dynamics, species: Species, initial: Expression) -> Expression:
+    assert dynamics.initials is not None
+    if species.amount:
+        return initial
+    # An initial amount is taken as it is: amount / size * size would round.
+    given = species.initial_amount if species.initial is None else None
+    if given is not None:
+        return number(given)
+    return times(initial, dynamics.initials.of(name(species.compartment), species.where))
+
+
+def _add_group(contents: Contents, dynamics: Dynamics, group: Group) -> None:
+    """Totals that fast reactions keep become states; the species follow from them."""
+    assert dynamics.initials is not None
+    starts, amount_of = {}, {}
+    for key in group.species:
+        species = contents.quantities[key]
+        assert isinstance(species, Species)
+        starts[key] = _amount_at_start(dynamics, species, dynamics.initials.of(name(key), species.where))
+        amount_of[key] = key if species.amount else contents.names.free(f"{key}_amount")
+        if not species.amount:
+            dynamics.amounts[key] = amount_of[key]
+            formula = over(name(amount_of[key]), name(species.compartment))
+            dynamics.assignments.append(Assignment(key, str(formula), DIMENSIONLESS, species.description))
+    for amount, formula in at_rest(group, amount_of):
+        dynamics.assignments.append(Assignment(amount, str(formula), DIMENSIONLESS))
+    for key, total in group.totals.items():
+        parts = [times(number(-1.0), share, starts[pivot]) for pivot, share in group.shares[key].items()]
+        start = plus(starts[key], *(dynamics.initials.of(part, group.where) for part in parts))
+        text = f"amount that fast reactions keep: {key} with {', '.join(group.rest)}"
+        dynamics.states.append(State(total, plain(start), description=text, positive=False))
 
 
 def _rate_of_size(contents: Contents, compartment: str) -> Expression:
@@ -109,16 +160,18 @@ def _rate_of_size(contents: Contents, compartment: str) -> Expression:
 def make_reactions(contents: Contents, dynamics: Dynamics) -> tuple[list[Reaction], list[Assignment]]:
     """Reactions with what they change; those that change nothing become assignments of their rate."""
     reactions, rates = [], []
+    resting = {key for group in dynamics.groups for key in group.reactions}
     for content in contents.reactions:
+        if content.name in resting:
+            continue
         net: dict[str, list[Expression]] = {}
         for term in content.terms:
             species = contents.quantities[term.species]
             assert isinstance(species, Species)
             if species.changed_by_reactions:
                 conversion = [name(species.conversion)] if species.conversion else []
-                net.setdefault(dynamics.amounts.get(species.name, species.name), []).append(
-                    times(term.stoichiometry, *conversion)
-                )
+                for state, factor in dynamics.changes.get(species.name, {species.name: number(1.0)}).items():
+                    net.setdefault(state, []).append(times(factor, term.stoichiometry, *conversion))
         equation = {state: _total(terms) for state, terms in net.items()}
         if equation:
             reactions.append(Reaction(content.name, equation, str(content.rate), content.description))

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import libsbml
 import sympy as sp
 
-from twin.errors import ModelError
+from twin.errors import ModelError, UnsupportedModelError
 from twin.exchange.sbml.annotation import OBSERVABLE, annotate
 from twin.exchange.sbml.curves import curve
+from twin.exchange.sbml.digits import Digits
 from twin.exchange.sbml.event_writing import write_events
 from twin.exchange.sbml.mathml_writing import to_ast
 from twin.exchange.sbml.names import Names
@@ -35,7 +37,7 @@ def write_sbml(model: Model, path: str | os.PathLike[str] | None = None) -> str:
 
     Reading the file back with `read_sbml` gives a model with the same states, parameters and observables and the same
     trajectories. Inputs become piecewise formulas of time; published estimates, sources, conserved totals and
-    references stay behind. Numbers have 15 digits, as libsbml writes them.
+    references stay behind.
 
     Args:
         model: The model.
@@ -45,11 +47,12 @@ def write_sbml(model: Model, path: str | os.PathLike[str] | None = None) -> str:
         The text of the file.
 
     Raises:
-        ModelError: The file cannot be written.
+        ModelError: The file cannot be written, or a number is too small for SBML.
+        UnsupportedModelError: A state has a history.
     """
     if not isinstance(model, Model):
         raise ModelError(f"the model is a {type(model).__name__}", where="write_sbml", expected="a twin.Model")
-    text = _Writer(model).write()
+    text = next(text for start in count(81_234_567) if (text := _Writer(model, Digits(start)).write()) is not None)
     if path is not None:
         try:
             Path(path).write_text(text, encoding="utf-8")
@@ -61,8 +64,8 @@ def write_sbml(model: Model, path: str | os.PathLike[str] | None = None) -> str:
 class _Writer:
     """Writes one model, list by list."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, digits: Digits) -> None:
+        self.model, self.digits = model, digits
         self.names = Names([*model.parts, *(event.name for event in model.events)])
         self.document = libsbml.SBMLDocument(3, 2)
         self.sbml: Any = self.document.createModel()
@@ -70,7 +73,7 @@ class _Writer:
         self.reacting = {name for changes in model.net_changes for name in changes}
         self.nowhere: str | None = None
 
-    def write(self) -> str:
+    def write(self) -> str | None:
         identifier = re.sub(r"\W", "_", self.model.name, flags=re.ASCII)
         self.sbml.setId(identifier if not identifier[0].isdigit() else f"_{identifier}")
         self.sbml.setName(self.model.description or self.model.name)
@@ -88,12 +91,12 @@ class _Writer:
         for part in self.model.observables:
             self.observable(part)
         for part, changes in zip(self.model.reactions, self.model.net_changes, strict=True):
-            write_reaction(self.sbml, part, changes, self.rate(part), self.model, self.names)
+            write_reaction(self.sbml, part, changes, self.rate(part), self.model, self.names, self.digits)
         for name, formula in self.model.constraint_formulas.items():
-            self.sbml.createAlgebraicRule().setMath(to_ast(formula))
+            self.sbml.createAlgebraicRule().setMath(to_ast(formula, self.digits))
             assert name in self.model.state_names
-        write_events(self.sbml, self.model)
-        return libsbml.writeSBMLToString(self.document)
+        write_events(self.sbml, self.model, self.digits)
+        return self.digits.restored(libsbml.writeSBMLToString(self.document))
 
     def formula(self, text: str | float) -> sp.Expr:
         return parse(text)
@@ -105,7 +108,7 @@ class _Writer:
         element = self.compartment(part.name) if part.name in self.sizes else self.sbml.createParameter()
         element.setId(part.name)
         element.setConstant(True)
-        (element.setSize if part.name in self.sizes else element.setValue)(part.value)
+        (element.setSize if part.name in self.sizes else element.setValue)(self.digits.attribute(part.value))
         element.setUnits(unit_id(self.sbml, part.unit))
         _describe(element, part.description, unit=part.unit)
 
@@ -133,13 +136,19 @@ class _Writer:
     def rule(self, name: str, formula: sp.Expr) -> None:
         rule = self.sbml.createAssignmentRule()
         rule.setVariable(name)
-        rule.setMath(to_ast(formula))
+        rule.setMath(to_ast(formula, self.digits))
 
     def observable(self, part: Observable) -> None:
         element = self.quantity(part.name, self.model.observable_formulas[part.name], part.unit, part.description)
         annotate(element, role=OBSERVABLE, unit=_unless_plain(part.unit))
 
     def state(self, state: State) -> None:
+        if state.history is not None:
+            raise UnsupportedModelError(
+                f"the state {state.name!r} has a history",
+                where=f"write_sbml, model {self.model.name!r}",
+                expected="states that have always been what they are at the start, as in SBML",
+            )
         initial = self.formula(state.initial)
         # What no biology calls a substance, and no reaction makes, is a parameter.
         if not state.positive and state.name not in self.reacting and state.compartment is None:
@@ -151,11 +160,11 @@ class _Writer:
         element.setConstant(False)
         _describe(element, state.description, unit=state.unit)
         if initial.is_number:
-            set_initial(float(initial))
+            set_initial(self.digits.attribute(float(initial)))
         else:
             assignment = self.sbml.createInitialAssignment()
             assignment.setSymbol(state.name)
-            assignment.setMath(to_ast(initial))
+            assignment.setMath(to_ast(initial, self.digits))
         if state.name in self.model.ode_formulas:
             self.ode(state, self.model.ode_formulas[state.name])
 
@@ -179,12 +188,12 @@ class _Writer:
         if state.name not in self.reacting:
             rule = self.sbml.createRateRule()
             rule.setVariable(state.name)
-            rule.setMath(to_ast(formula))
+            rule.setMath(to_ast(formula, self.digits))
             return
         # A reaction adds rate / size to a concentration.
         rate = formula * symbol(state.compartment) if state.compartment is not None else formula
         part = Reaction(self.names.free(f"change_of_{state.name}"), f"-> {state.name}", "0")
-        write_reaction(self.sbml, part, {state.name: sp.Integer(1)}, rate, self.model, self.names)
+        write_reaction(self.sbml, part, {state.name: sp.Integer(1)}, rate, self.model, self.names, self.digits)
 
 
 def _unless_plain(unit: str) -> str:

@@ -3,8 +3,16 @@
 import pytest
 from sbml_text import compartment, document, maths, parameter, reaction, species
 
-from twin.errors import CyclicAssignmentError, DuplicateNameError, ModelError, UnsupportedModelError
+from twin.errors import (
+    CyclicAssignmentError,
+    DuplicateNameError,
+    FormulaError,
+    ModelError,
+    UnknownSymbolError,
+    UnsupportedModelError,
+)
 from twin.exchange.sbml import read_sbml
+from twin.simulation import simulate
 
 K = parameter("k", 0.5)
 LOSS = "<apply><times/><ci>k</ci><ci>S</ci></apply>"
@@ -211,12 +219,60 @@ def test_an_id_used_twice_is_refused():
         read_sbml(document(f"Parameters:{K}{K}"))
 
 
-def test_fast_reactions_are_refused():
-    fast = reaction("J", "S", "", LOSS).replace('reversible="false"', 'reversible="false" fast="true"')
+def test_values_take_the_place_of_the_files():
     text = document(
-        f"Compartments:{compartment()}", f"Species:{species('S')}", f"Parameters:{K}", f"Reactions:{fast}", version=1
+        f"Compartments:{compartment()}",
+        f"Species:{species('S', None)}{species('T', 3.0, hasOnlySubstanceUnits='true')}",
+        f"Parameters:{parameter('k')}{parameter('q', float('nan'))}{parameter('r', 1.0)}",
+        f'InitialAssignments:<initialAssignment symbol="r">{maths("<ci>k</ci>")}</initialAssignment>',
+        f"Reactions:{reaction('J', 'S', 'T', LOSS)}",
     )
-    with pytest.raises(UnsupportedModelError, match=r"line \d+, reaction 'J': the reaction is fast"):
+    model = read_sbml(text, values={"k": 2, "q": 0.25, "r": 7.0, "S": 5.0, "T": 6.0, "C": 4.0})
+    assert model.default_parameters == {"C": 4.0, "k": 2.0, "q": 0.25, "r": 7.0}
+    assert [state.initial for state in model.states] == [5.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"kk": 1.0}, UnknownSymbolError, r"SBML text, values: a value is given for 'kk'"),
+        ({"k": float("nan")}, ModelError, r"line \d+, parameter 'k': the value given for 'k' is nan"),
+        ({"y": 1.0}, ModelError, r"line \d+, parameter 'y': a value is given for 'y', which has an assignment rule"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(values, error, message):
+    text = document(f"Parameters:{K}{parameter('y', constant=False)}", f"Rules:{assignment_rule('y', '<ci>k</ci>')}")
+    with pytest.raises(error, match=message):
+        read_sbml(text, values=values)
+
+
+def test_infinite_values_are_refused_with_their_place():
+    with pytest.raises(UnsupportedModelError, match=r"line \d+, parameter 'k': the value is infinite"):
+        read_sbml(document('Parameters:<parameter id="k" value="INF" constant="true"/>'))
+    text = document(
+        f"Parameters:{parameter('k')}",
+        f'InitialAssignments:<initialAssignment symbol="k">{maths("<notanumber/>")}</initialAssignment>',
+    )
+    with pytest.raises(FormulaError, match=r"line \d+, initial assignment 'k': a constant .* is not a number"):
+        read_sbml(text)
+
+
+def test_not_a_number_counts_as_not_given():
+    assert read_sbml(document(f"Parameters:{K}{parameter('q', float('nan'))}")).parameter_names == ("k",)
+
+
+def test_a_model_of_constants_has_no_states():
+    model = read_sbml(document(f"Parameters:{K}"))
+    assert model.state_names == ()
+    assert simulate(model, [0.0, 1.0], variables=["k"])["k"].values.tolist() == [0.5, 0.5]
+
+
+def test_faults_of_the_whole_have_the_place_of_the_part():
+    text = document(
+        f"Parameters:{K}{parameter('y', constant=False)}{parameter('z', constant=False)}",
+        f"Rules:{assignment_rule('y', '<ci>z</ci>')}{assignment_rule('z', '<ci>y</ci>')}",
+    )
+    with pytest.raises(CyclicAssignmentError, match=r"SBML text, line \d+, parameter '[yz]'"):
         read_sbml(text)
 
 

@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 
 import models
-from twin.errors import ModelError
+from twin.errors import ModelError, UnsupportedModelError
 from twin.exchange.sbml import read_sbml, write_sbml
 from twin.model.model import Model
 from twin.model.parts import Assignment, Event, Input, Observable, Parameter, Reaction, State
@@ -130,3 +130,25 @@ def test_a_file_is_written(tmp_path):
     assert write_sbml(everything(), path) == path.read_text()
     with pytest.raises(ModelError, match="cannot be written"):
         write_sbml(everything(), tmp_path / "none" / "model.xml")
+
+
+def test_every_digit_comes_back():
+    generator = np.random.default_rng(0)
+    values = [0.1 + 0.2, 1e-5 / 3, -1 / 7, 1e300 / 3, 1e-300 / 7, *np.exp(generator.normal(0, 30, 100)).tolist()]
+    model = Model(
+        # The name holds what stands in for long numbers while the file is written.
+        "812345670000000",
+        [State("x", 0.1 * 3)],
+        [Parameter(f"p{index}", value) for index, value in enumerate(values)],
+        [Reaction("r", {"x": 1 / 3}, "x * 0.30000000000000004 + 1.2345678901234567e-7")],
+    )
+    again = read_sbml(write_sbml(model))
+    assert again.default_parameters == model.default_parameters
+    assert again.initial == model.initial and again.rhs == model.rhs
+
+
+def test_what_sbml_cannot_say_is_refused():
+    with pytest.raises(ModelError, match="the number 5e-324 cannot be written"):
+        write_sbml(Model("m", [State("x")], [Parameter("k", 5e-324)]))
+    with pytest.raises(UnsupportedModelError, match="the state 'x' has a history"):
+        write_sbml(Model("m", [State("x", history="time")], odes={"x": "delay(x, 1)"}))

@@ -26,6 +26,7 @@ def flatten(document: Document) -> Document:
     plugin = sbml.getPlugin("comp")
     if plugin is None:
         return document
+    _refuse_prefix(document)
     _check_external(document, document.folder, {})
     if sbml.getModel().getPlugin("comp").getNumSubmodels() == 0 and not _has_ports(sbml.getModel()):
         return document
@@ -43,6 +44,20 @@ def flatten(document: Document) -> Document:
             "the submodels cannot be put together", where=document.label, expected="a valid composition (package comp)"
         )
     return document
+
+
+def _refuse_prefix(document: Document) -> None:
+    """libsbml's flattening corrupts memory where the core namespace has a prefix, as in ``<core:sbml>``."""
+    namespaces = document.sbml.getNamespaces()
+    for index in range(namespaces.getNumNamespaces()):
+        prefix, uri = namespaces.getPrefix(index), namespaces.getURI(index)
+        if prefix and uri.startswith("http://www.sbml.org/sbml/level3/") and uri.endswith("/core"):
+            raise UnsupportedModelError(
+                f"the core namespace has the prefix {prefix!r}, and the model is made of models (package comp)",
+                where=describe(document.label, document.sbml),
+                expected="<sbml xmlns=...> without a prefix",
+                fix="remove the prefix from the core elements",
+            )
 
 
 def _has_ports(model: Any) -> bool:

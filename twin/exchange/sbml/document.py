@@ -175,6 +175,8 @@ def _walk(content: bytes, label: str) -> None:
         raise ModelError(
             f"not well-formed XML: {expat.ErrorString(error.code)}", where=where, expected="SBML"
         ) from None
+    except ModelError:  # from the handlers; it is a ValueError, too
+        raise
     except (LookupError, ValueError) as error:
         raise ModelError(f"the encoding cannot be read ({error})", where=label, expected="UTF-8") from None
 

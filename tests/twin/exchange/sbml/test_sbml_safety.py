@@ -129,3 +129,14 @@ def test_levels_that_do_not_exist_are_refused_before_libsbml_sees_them(level, ve
     )
     with pytest.raises(ModelError, match=r"line \d+: level .* do not belong to the namespace"):
         read_sbml(text)
+
+
+def test_prefixed_core_in_a_composition_is_refused() -> None:
+    """libsbml would write beyond its memory."""
+    core = "http://www.sbml.org/sbml/level3/version1/core"
+    comp = "http://www.sbml.org/sbml/level3/version1/comp/version1"
+    text = (
+        f'<c:sbml xmlns:c="{core}" xmlns:m="{comp}" level="3" version="1" m:required="true"><c:model id="a"/></c:sbml>'
+    )
+    with pytest.raises(UnsupportedModelError, match="prefix 'c'"):
+        read_sbml(text)

@@ -6,12 +6,16 @@ from os import PathLike
 from typing import Any
 
 from calibration.petab.assembly import make_problem
+from calibration.petab.dependence import refuse_dependent_values
+from calibration.petab.description import Description
 from calibration.petab.errors import PetabError
 from calibration.petab.files import open_problem
 from calibration.petab.version1 import read_version_1
 from calibration.petab.version2 import read_version_2
 from calibration.problem import Problem
-from twin.errors import FormulaError
+from twin.errors import FormulaError, ModelError
+from twin.exchange.sbml import read_sbml
+from twin.model import Model
 
 TOLERANCE = {"rtol": 1e-8, "atol": 1e-12, "max_steps": 10_000}
 """Tighter than `Problem`'s own: the units of the states are unknown, and reference values ask for it."""
@@ -39,12 +43,26 @@ def read_petab(path: str | PathLike[str], **arguments: Any) -> Problem:
     References:
         Schmiester et al. 2021, doi:10.1371/journal.pcbi.1008646 (PEtab).
     """
-    from twin.exchange.sbml import read_sbml
-
     file = open_problem(path)
     description = (read_version_1 if file.version == 1 else read_version_2)(file)
-    model = read_sbml(description.model)
+    model = _with_table_values(read_sbml(description.model), description)
+    refuse_dependent_values(description, model)
     try:
         return make_problem(description, model, **{**TOLERANCE, **arguments})
     except FormulaError as error:
         raise PetabError(error.found, where=error.where, expected=error.expected, fix=error.fix) from None
+
+
+def _with_table_values(model: Model, description: Description) -> Model:
+    """The model without initial assignments for constants that the parameter table gives a value: the table counts."""
+    values = {
+        entry.name: entry.nominal
+        for entry in description.parameters.values()
+        if entry.name in model.assignment_names and entry.nominal is not None
+    }
+    if not values:
+        return model
+    try:
+        return read_sbml(description.model, values=values)
+    except ModelError:
+        return model  # rules determine it at every moment: refused where the names are put together

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from petab_files import VERSION_1, VERSION_2, Rows, Writer
+from petab_files import SBML, VERSION_1, VERSION_2, Rows, Writer
 
 from calibration.petab import PetabError, UnsupportedPetabError, read_petab
 
@@ -128,3 +128,20 @@ def test_required_extensions_and_several_models_are_refused_by_name(version_2: W
     path.write_text(path.read_text().replace("  m:\n", "  n: {location: model.xml, language: sbml}\n  m:\n"))
     with pytest.raises(UnsupportedPetabError, match="2 models are named"):
         read_petab(path)
+
+
+INITIAL = """<listOfInitialAssignments><initialAssignment symbol="{symbol}">
+<math xmlns="http://www.w3.org/1998/Math/MathML"><apply><times/><cn>3</cn><ci>{of}</ci></apply></math>
+</initialAssignment></listOfInitialAssignments><listOfReactions>"""
+
+
+def test_condition_that_initial_assignments_would_have_to_follow(version_1: Writer) -> None:
+    model = SBML.replace("<listOfReactions>", INITIAL.format(symbol="B", of="A"), 1)
+    conditions = ["conditionId A", "c 5"]
+    with pytest.raises(UnsupportedPetabError, match=r"set A, and the initial value of .B. is computed from it"):
+        read_petab(version_1(model=model, conditions=conditions))
+
+
+def test_table_counts_before_an_initial_assignment(version_1: Writer) -> None:
+    model = SBML.replace("<listOfReactions>", INITIAL.format(symbol="k", of="inflow"), 1)
+    assert "k" in read_petab(version_1(model=model)).names

@@ -38,8 +38,9 @@ def find_roles(contents: Contents) -> Roles:
     """
     algebra = solve_algebraic(contents)
     roles = Roles(constraints=algebra.constraints)
+    delayed = any(formula.uses("delay") for formula, _ in contents.formulas())
     for name, quantity in contents.quantities.items():
-        roles.of[name] = _role(name, quantity, algebra)
+        roles.of[name] = _role(name, quantity, algebra, delayed)
         if roles.of[name] == "assignment":
             formula = algebra.solutions.get(
                 name, quantity.formula if quantity.rule == "assignment" else quantity.initial
@@ -50,12 +51,15 @@ def find_roles(contents: Contents) -> Roles:
     return roles
 
 
-def _role(name: str, quantity: Quantity, algebra: Algebra) -> Role:
+def _role(name: str, quantity: Quantity, algebra: Algebra, delayed: bool) -> Role:
     if quantity.rule == "assignment" or name in algebra.solutions:
         return "assignment"
     if quantity.rule == "rate" or quantity.assigned or name in algebra.constraints or isinstance(quantity, Species):
         return "state"
-    return "parameter" if quantity.initial is None else "assignment"
+    if quantity.initial is None:
+        return "parameter"
+    # Before the start an initial assignment counts at the earlier time: only a state has a history.
+    return "state" if delayed and TIME in quantity.initial.names else "assignment"
 
 
 def _find_fixed(roles: Roles) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from twin.errors import UnsupportedModelError
 from twin.exchange.sbml.contents import Contents, Quantity, Species
 from twin.exchange.sbml.expression import Expression, call, name, number, over, plain, plus, times
 from twin.exchange.sbml.fast import Group, at_rest, changes_of_totals, find_groups
 from twin.exchange.sbml.history import keep_history
 from twin.exchange.sbml.initial import InitialValues
+from twin.exchange.sbml.operators import TIME
 from twin.exchange.sbml.places import placed
 from twin.exchange.sbml.roles import Roles
 from twin.model.parts import DIMENSIONLESS, Assignment, Observable, Parameter, Reaction, State
@@ -82,10 +84,19 @@ def _add_state(contents: Contents, roles: Roles, dynamics: Dynamics, quantity: Q
             quantity.description,
             positive=isinstance(quantity, Species),
             compartment=quantity.compartment if kept else None,  # pyright: ignore[reportAttributeAccessIssue]
+            history=_history(contents, dynamics.initials, quantity),
         )
     )
     if quantity.rule == "rate":
         dynamics.odes[quantity.name] = str(quantity.formula)
+
+
+def _history(contents: Contents, initials: InitialValues, quantity: Quantity) -> str | None:
+    """What delayed terms find before the start: the initial assignment at the earlier time, where time is in it."""
+    if quantity.initial is None or not any(formula.uses("delay") for formula, _ in contents.formulas()):
+        return None
+    before = initials.before_start(quantity.initial, number(0.0), quantity.where)
+    return str(before) if TIME in before.names else None
 
 
 def _varying(quantity: Quantity, roles: Roles) -> bool:
@@ -102,6 +113,12 @@ def _add_amount(contents: Contents, dynamics: Dynamics, species: Species, initia
     assert dynamics.initials is not None
     amount = contents.names.free(f"{species.name}_amount")
     size = name(species.compartment)
+    if _history(contents, dynamics.initials, species) is not None:
+        raise UnsupportedModelError(
+            "its initial assignment depends on time, its compartment changes, and the model has delays",
+            where=species.where,
+            expected="a compartment of constant size",
+        )
     start = _amount_at_start(dynamics, species, initial)
     dynamics.amounts[species.name] = amount
     dynamics.changes[species.name] = {amount: number(1.0)}

@@ -41,8 +41,8 @@ class PriorDensity:
         upper: Float[np.ndarray, " parameter"],
         scales: Sequence[Scale] | None = None,
     ) -> None:
-        scales = ["lin"] * len(priors) if scales is None else scales
-        self._axes = [_Axis(*each) for each in zip(priors, lower, upper, scales, strict=True)]
+        given = ["lin"] * len(priors) if scales is None else scales
+        self._axes = [_Axis(*each) for each in zip(priors, lower, upper, given, strict=True)]
         names = tuple(FAMILIES)
         self.lower, self.upper = lower, upper
         self.family = np.array([names.index(prior.family) for prior in priors], dtype=int)

@@ -11,6 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from calibration.parameters import Entry
 from calibration.petab.errors import UnsupportedPetabError
 from calibration.petab.written_experiments import PeriodWriter, WrittenPeriod, infusion_name
@@ -316,7 +318,7 @@ class _Written:
 
 
 def _check(problem: Problem) -> None:
-    if (problem.measurements.table["censoring"] != "").any():
+    if np.any(problem.measurements.table["censoring"].to_numpy() != ""):
         raise UnsupportedPetabError(
             "there are readings below a detection limit", where="write_petab", expected="readings that PEtab has"
         )

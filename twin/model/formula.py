@@ -65,7 +65,7 @@ def parse(formula: str | float | sp.Expr, *, where: str | None = None, petab: bo
 def as_condition(expression: sp.Basic) -> Boolean:
     """The truth value that a parsed formula stands for: itself if it was a condition, else whether it is not 0."""
     if isinstance(expression, sp.Piecewise) and len(expression.args) == 2:
-        (one, condition), (zero, otherwise) = expression.args
+        (one, condition), (zero, otherwise) = (branch.args for branch in expression.args)
         if (one, zero, otherwise) == (1, 0, sp.true):
             return cast("Boolean", condition)
     return cast("Boolean", sp.Ne(expression, 0) if isinstance(expression, sp.Expr) else expression)

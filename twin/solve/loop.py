@@ -193,7 +193,7 @@ class _Loop:
             cause = jnp.where(lands, seen.cause, NOTHING)
         steady = (segment.clock == 0) & stands & (a.fraction > STEADY_FRACTION)
         steady &= _is_steady(control(y), control(after), self.tolerance)
-        if self.events is not None:
+        if c.watch is not None:
             steady &= ~jnp.any(c.watch.waits, axis=(0, 1))
         ends = (stands & a.final) | (active & ~due & ~((1.0 - c.start) * control(length) > 0)) | steady
         gave_up = stands & a.final & (segment.clock == 0) & ~steady & (control(length) > 0)
@@ -231,10 +231,10 @@ class _Loop:
 
     def _remember(self, c: _Carry, t: Lanes, a: _Attempt, stands: Array, record) -> Past | None:
         """The past with the step just made."""
-        if record is None:
+        past = c.nodes.past
+        if past is None:
             return None
         put = partial(lax.dynamic_update_index_in_dim, index=c.step, axis=0)
-        past = c.nodes.past
         new = (t, jnp.where(stands, a.h, 0.0), *record)
         return Past(*(put(old, value) for old, value in zip(past[:6], new, strict=True)))
 
@@ -341,7 +341,7 @@ def change(
     """
     locked, locked_after = (None, None) if locks is None else locks
     z, shift = arrive(system, schedule, events, moved, choices, here, following, start, locked, past)
-    if events is None:
+    if events is None or choices is None:
         return z
     segment, begin, length = at_segment(schedule, jnp.minimum(following, schedule.segments - 1))
     t = clock_time(segment, begin, start, length)
@@ -375,7 +375,7 @@ def arrive(
     t = clock_time(segment, begin, start, length)
     segment = segment._replace(locked=locked, past=past)
     z, shift = moved, jnp.zeros_like(t)
-    if events is not None:
+    if events is not None and choices is not None:
         z, of_execution = events.execute(t, z, choices.executed, segment)
         # The step's own end, before anything happened there, says how its moment moves.
         shift = events.shift_of(t, moved[:states], choices.cause, of_execution, segment)
@@ -383,7 +383,7 @@ def arrive(
     y = jnp.where((following > here) & (following <= last), jump(system, schedule, index, y), y)
     if not system.mass.all():
         happened = following > here
-        if events is not None:
+        if choices is not None:
             happened |= choices.executed >= 0
         y = jnp.where(happened, on_constraints(system, t, y, segment), y)
     return z.at[:states].set(y), shift

@@ -60,7 +60,7 @@ class Past(NamedTuple):
         step = jnp.where(h > 0, h, 1.0)
         x = jnp.where(h > 0, jnp.clip((wide - time) / step, 0.0, 1.0), 0.0)
         states = hermite(x[:, None], step[:, None], y, slope, end, end_slope)
-        if self.now is not None:
+        if self.now is not None and self.y_now is not None and self.slope_now is not None:
             ahead = wide - self.now
             states = jnp.where(ahead[:, None] > 0, self.y_now + self.slope_now * ahead[:, None], states)
         return jnp.moveaxis(states, 1, 0).reshape(states.shape[1], t.size)

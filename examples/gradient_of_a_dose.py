@@ -1,6 +1,6 @@
 """Claim: the derivative of a peak in the amount and the time of a dose, through the solver, equals finite differences.
 
-Theophylline, two oral doses. Amount and time of the second one are parameters (``"second"``, ``"delay"``), so the
+Theophylline, two oral doses. Amount and time of the second one are parameters (``"second"``, ``"wait"``), so the
 schedule of the experiment is part of what is differentiated, in reverse mode.
 
     uv run python examples/gradient_of_a_dose.py
@@ -29,7 +29,7 @@ def with_dosing_parameters(model: twin.Model) -> twin.Model:
     """The model with two parameters that only the experiment uses."""
     dosing = (
         twin.Parameter("second", SECOND, "milligram/kilogram", "Second dose"),
-        twin.Parameter("delay", DELAY, "hour", "Time of the second dose"),
+        twin.Parameter("wait", DELAY, "hour", "Time of the second dose"),
     )
     return replace(model, parameters=(*model.parameters, *dosing))
 
@@ -38,13 +38,13 @@ def main() -> None:
     """Differentiate the second peak, and compare."""
     model = with_dosing_parameters(models.load("theophylline"))
     system = compile_model(model)
-    experiment = twin.Experiment(doses=[twin.Bolus("gut", 4.0), twin.Bolus("gut", "second", time="delay")])
+    experiment = twin.Experiment(doses=[twin.Bolus("gut", 4.0), twin.Bolus("gut", "second", time="wait")])
     # Sampled after the second dose: the peak of these readings is the second one.
     ts = np.linspace(DELAY + 0.5, DELAY + 6.0, 23)
     actions = collect_actions(system, [experiment], [ts[-1]])
     concentration = (model.observable_expr("concentration"),)
     nominal = np.array([model.default_parameters[name] for name in system.parameters])
-    which = np.array([system.parameters.index(name) for name in ("second", "delay")])
+    which = np.array([system.parameters.index(name) for name in ("second", "wait")])
 
     def peak(dosing: jax.Array) -> jax.Array:
         """Highest concentration [mg/L]: the top of the parabola through the three highest neighbours."""

@@ -1,9 +1,13 @@
-"""What all tests share: frugal threads, a cache of compiled programs, a guard on JAX's precision switch."""
+"""What all tests share: frugal threads, a cache of compiled programs, a guard on JAX's precision switch.
+
+And one line that says how many cases of public suites ran.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +18,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+JUDGED = ("test_sbml_cases.py", "test_petab_cases.py")
+"""Files whose tests are one case of a public suite each."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,3 +52,16 @@ def precision_switch_stays() -> Iterator[None]:
     before = switch()
     yield
     assert switch() == before, "the test left jax_enable_x64 flipped"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many cases of the public suites were judged."""
+    found = Counter(
+        outcome
+        for outcome in ("passed", "failed", "skipped")
+        for report in terminalreporter.stats.get(outcome, ())
+        if getattr(report, "nodeid", "").rpartition("::")[0].endswith(JUDGED)
+    )
+    if found:
+        counts = ", ".join(f"{number} {outcome}" for outcome, number in found.items())
+        terminalreporter.write_line(f"conformance: {sum(found.values())} cases of the public suites ({counts})")

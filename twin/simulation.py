@@ -23,6 +23,7 @@ from twin.experiment.schedule import make_schedule
 from twin.model.model import Model
 from twin.precision import in_float64
 from twin.solve import Method, Tolerance, describe_failures, integrate, method_named, sample
+from twin.solve.nodes import numbers_per_node
 
 MEMORY_FOR_NODES = 256 * 2**20
 """Bytes that the stored nodes of one compiled call may take; more draws are run in several calls."""
@@ -172,7 +173,7 @@ def parameter_matrix(
 
 def _in_chunks(system, method, tolerance, expressions, actions, p, times):
     """Draws in chunks whose stored nodes fit in memory; the last chunk is padded to reuse the program."""
-    per_lane = (tolerance.max_steps + 1) * (len(system.states) + 3) * 8
+    per_lane = (tolerance.max_steps + 1) * numbers_per_node(system) * 8
     draws = p.shape[2]
     size = min(draws, max(1, MEMORY_FOR_NODES // per_lane))
     outputs, statuses = [], []

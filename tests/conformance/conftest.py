@@ -1,15 +1,13 @@
-"""Public suites beside the repository, and one line that says how many of their cases ran."""
+"""Public suites beside the repository."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
-JUDGED = ("test_sbml_cases.py", "test_petab_cases.py")
 
 
 @pytest.fixture(scope="session")
@@ -37,16 +35,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if HERE in item.path.parents and item.get_closest_marker("conformance"):
             item.add_marker(pytest.mark.skip(reason="a whole suite; run with -m conformance"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many cases of the public suites were judged."""
-    found = Counter(
-        outcome
-        for outcome in ("passed", "failed", "skipped")
-        for report in terminalreporter.stats.get(outcome, ())
-        if getattr(report, "nodeid", "").rpartition("::")[0].endswith(JUDGED)
-    )
-    if found:
-        counts = ", ".join(f"{number} {outcome}" for outcome, number in found.items())
-        terminalreporter.write_line(f"conformance: {sum(found.values())} cases of the public suites ({counts})")

@@ -17,7 +17,7 @@ import sympy as sp
 from jaxtyping import Bool, Float
 
 from twin.compile.system import System
-from twin.errors import ExperimentError, suggestion
+from twin.errors import ExperimentError, UnsupportedModelError, suggestion
 from twin.experiment.experiment import Bolus, Equilibration, Experiment, Infusion, Value
 from twin.units import convert
 
@@ -158,10 +158,17 @@ def collect_actions(
     entries = {kind: [reader.entries(e, kind) for e in experiments] for kind in _KINDS}
     formula_resets = _formula_resets(system, entries["reset"])
     boluses, infusions, changes, resets = (_line_up(entries[kind]) for kind in _KINDS)
+    settling = np.zeros(len(experiments), dtype=bool) if settles is None else np.asarray(settles, dtype=bool)
+    if system.delays.act and (settling.any() or any(e.equilibrate is not None for e in experiments)):
+        raise UnsupportedModelError(
+            "a run to steady state is asked for, and the equations look back in time",
+            where=f"model {system.model.name!r}",
+            expected="equations without delays: at a standing clock there is no past",
+            fix="start the experiment early enough for the system to settle",
+        )
     equilibrations = [e.equilibrate or Equilibration(horizon=1.0) for e in experiments]
     ends = [_check_end(e, float(end)) for e, end in zip(experiments, t1, strict=True)]
     start_columns = [a.start for a in (*boluses, *resets, *formula_resets, *changes, *infusions)]
-    settling = np.zeros(len(experiments), dtype=bool) if settles is None else np.asarray(settles, dtype=bool)
     stop_columns = [a.stop for a in changes] + [_end_of_infusion(a) for a in infusions]
     borders = [*start_columns, *stop_columns]
     t0 = np.array([e.t0 for e in experiments], dtype=float)

@@ -1,4 +1,4 @@
-"""How fast each state changes, symbolically: stoichiometry, right-hand sides, and rates used in formulas.
+"""How fast each state changes, symbolically: right-hand sides, and rates used in formulas.
 
 ``rateOf(x)`` in a formula stands for the time derivative of x along the equations. It is replaced by that derivative,
 written out: of a state, its right-hand side; of anything else, the chain rule.
@@ -18,19 +18,6 @@ from twin.model.symbols import START, TIME
 
 if TYPE_CHECKING:
     from twin.model.model import Model
-
-
-def flux_coefficients(model: Model) -> dict[tuple[int, int], sp.Expr]:
-    """By position (state, reaction): how much faster a state changes per flux, its compartment's size included."""
-    row = {name: index for index, name in enumerate(model.state_names)}
-    sizes = {part.name: part.compartment for part in model.states}
-    result = {}
-    for column, changes in enumerate(model.net_changes):
-        for name, change in changes.items():
-            size = sizes[name]
-            per_size = change if size is None else change / model.symbol(size)
-            result[row[name], column] = model.expand(per_size)
-    return result
 
 
 def right_hand_sides(model: Model) -> tuple[sp.Expr, ...]:

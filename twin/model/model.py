@@ -14,8 +14,8 @@ import sympy as sp
 from jaxtyping import Float
 
 from twin.errors import ModelError, UnknownSymbolError, suggestion
-from twin.model import checks, conservation, dimensions, dynamics, events, show, typeset
-from twin.model.equation import Equation, equation_of, parse_equation
+from twin.model import checks, conservation, dimensions, dynamics, events, show, stoichiometry, typeset
+from twin.model.equation import Equation
 from twin.model.formula import parse
 from twin.model.functions import RateOf
 from twin.model.identity import as_content, digest, without
@@ -32,6 +32,8 @@ from twin.model.parts import (
 )
 from twin.model.resolution import order, substitute
 from twin.model.symbols import TIME, is_finite, symbol
+from twin.model.unknown import unknown_name
+from twin.model.variants import with_parameters
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -196,7 +198,7 @@ class Model:
             UnknownSymbolError: The model has no such part.
         """
         if name not in self.parts and name != TIME.name:
-            raise self._unknown(name, self._where, self.parts)
+            raise unknown_name(self, name, self._where, self.parts)
         return symbol(name)
 
     def formula(self, text: str | float | sp.Expr, *, where: str | None = None, extra: Iterable[str] = ()) -> sp.Expr:
@@ -220,24 +222,8 @@ class Model:
         for name in sorted(item.name for item in expression.free_symbols if isinstance(item, sp.Symbol)):
             if name not in known:
                 shown = f" in {text!r}" if isinstance(text, str) and len(text) < 200 else ""
-                raise self._unknown(name, where, known, shown)
+                raise unknown_name(self, name, where, known, shown)
         return expression
-
-    def _unknown(self, name: str, where: str, known: Iterable[str], shown: str = "") -> UnknownSymbolError:
-        if name in self.observable_names:
-            return UnknownSymbolError(
-                f"the observable {name!r} is used{shown}",
-                where=where,
-                expected="no observables: they are read from the model and do not act on it",
-                fix=f"declare an Assignment and use it both here and in {name!r}",
-            )
-        constants = {"pi": "3.141592653589793", "e": "exp(1)"}
-        return UnknownSymbolError(
-            f"unknown name {name!r}{shown}",
-            where=where,
-            expected="a name that the model declares",
-            fix=f"write {constants[name]}" if name in constants else suggestion(name, known),
-        )
 
     def expand(self, expression: sp.Expr) -> sp.Expr:
         """Puts in assignments and fluxes: states, parameters, inputs, ``time`` and extra names remain.
@@ -274,22 +260,12 @@ class Model:
     @cached_property
     def equations(self) -> tuple[Equation, ...]:
         """The stoichiometry of each reaction, as written."""
-        names = self.state_names
-        result = []
-        for part in self.reactions:
-            read = equation_of if isinstance(part.equation, Mapping) else parse_equation
-            result.append(read(part.equation, names, where=f"{self._where}, reaction {part.name!r}"))
-        return tuple(result)
+        return stoichiometry.equations(self)
 
     @cached_property
     def net_changes(self) -> tuple[Mapping[str, sp.Expr], ...]:
         """Change of each state when each reaction happens once, as written; states that do not change are left out."""
-        result = []
-        for part, equation in zip(self.reactions, self.equations, strict=True):
-            where = f"{self._where}, reaction {part.name!r}"
-            changes = {name: self.formula(change, where=where) for name, change in equation.net.items()}
-            result.append(MappingProxyType({name: change for name, change in changes.items() if change != 0}))
-        return tuple(result)
+        return stoichiometry.net_changes(self)
 
     @cached_property
     def ode_formulas(self) -> Mapping[str, sp.Expr]:
@@ -433,25 +409,12 @@ class Model:
         Raises:
             ModelError: A coefficient is a formula; see `net_changes`.
         """
-        matrix = np.zeros((len(self.states), len(self.reactions)))
-        row = {name: index for index, name in enumerate(self.state_names)}
-        for column, changes in enumerate(self.net_changes):
-            for name, change in changes.items():
-                if not change.is_number:
-                    raise ModelError(
-                        f"the stoichiometry of {name!r} in the reaction {self.reaction_names[column]!r} is {change}",
-                        where=self._where,
-                        expected="numbers, for a matrix",
-                        fix="use Model.net_changes",
-                    )
-                matrix[row[name], column] = float(change)
-        matrix.setflags(write=False)
-        return matrix
+        return stoichiometry.matrix(self)
 
     @cached_property
     def flux_coefficients(self) -> Mapping[tuple[int, int], sp.Expr]:
         """By position (state, reaction): change of the state per flux, its compartment's size included, expanded."""
-        return MappingProxyType(dynamics.flux_coefficients(self))
+        return MappingProxyType(stoichiometry.coefficients(self))
 
     @cached_property
     def rhs(self) -> tuple[sp.Expr, ...]:
@@ -478,7 +441,7 @@ class Model:
         if name == TIME.name:
             return self.time_unit
         if name not in self.parts:
-            raise self._unknown(name, self._where, self.parts)
+            raise unknown_name(self, name, self._where, self.parts)
         return dimensions.unit_text(self, name)
 
     # ---- identity
@@ -515,27 +478,7 @@ class Model:
             UnknownSymbolError: A name that is not a parameter.
             ModelError: A value that is not a finite number.
         """
-        for name in values:
-            if name not in self.parameter_names:
-                raise UnknownSymbolError(
-                    f"unknown parameter {name!r}",
-                    where=self._where,
-                    expected="parameters of the model",
-                    fix=suggestion(name, self.parameter_names),
-                )
-        parameters = tuple(
-            dataclasses.replace(
-                part, value=checks.finite(values[part.name], f"the value of {part.name!r}", self._where)
-            )
-            if part.name in values
-            else part
-            for part in self.parameters
-        )
-        # Formulas and units are those of this model, already checked, so what was computed from them is kept.
-        other = object.__new__(type(self))
-        kept = {key: value for key, value in vars(self).items() if key not in ("parts", "fingerprint")}
-        vars(other).update(kept, parameters=parameters)
-        return other
+        return with_parameters(self, values)
 
     def __repr__(self) -> str:
         counts = [

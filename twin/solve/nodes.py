@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from twin.compile.system import System
 from twin.solve.events import Choices
 from twin.solve.past import Past
 
@@ -58,6 +59,14 @@ class Nodes(NamedTuple):
     steps: Int[Array, ""]
     choices: Choices | None
     past: Past | None = None
+
+
+def numbers_per_node(system: System) -> int:
+    """How many numbers a node of one lane takes."""
+    count = len(system.states) + 3
+    if system.events is not None:
+        count += system.events.count * system.events.slots * (1 + system.events.width)
+    return count + (4 * len(system.states) + 2 if system.delays else 0)
 
 
 def describe_failures(status: np.ndarray) -> str:

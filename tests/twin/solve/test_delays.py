@@ -93,3 +93,9 @@ def test_derivatives_are_refused_where_the_past_jumps() -> None:
         for mode, derivative in (("reverse", jax.grad), ("forward", jax.jacfwd)):
             with pytest.raises(twin.errors.UnsupportedModelError, match="the past jumps"):
                 derivative(lambda p, mode=mode: final(p, mode))(np.ones(1))
+
+
+def test_steady_states_of_delayed_systems_are_refused() -> None:
+    model = Model("loop", [State("x", 0.5)], odes={"x": "1 - delay(x, 1)"})
+    with pytest.raises(twin.errors.UnsupportedModelError, match="look back in time"):
+        twin.simulate(model, [1.0], experiment=twin.Experiment(equilibrate=twin.Equilibration()))

@@ -226,7 +226,7 @@ def _noise(
 
 
 def _scale_estimate(name: str, noise: Noise, values: np.ndarray) -> Estimate:
-    if noise.family == "log_normal":
+    if noise.family.startswith("log_"):
         return Estimate(name, *RELATIVE_NOISE)
     # So wide that it only says in which unit the readings are.
     spread = float(np.std(values)) or float(np.max(np.abs(values))) or 1.0
@@ -234,7 +234,7 @@ def _scale_estimate(name: str, noise: Noise, values: np.ndarray) -> Estimate:
 
 
 def _score_scales(noise: Mapping[str, Noise]) -> dict[str, str]:
-    return {name: "log10" if model.family == "log_normal" else "lin" for name, model in noise.items()}
+    return {name: "log10" if model.family.startswith("log_") else "lin" for name, model in noise.items()}
 
 
 def _without_unused_noise(

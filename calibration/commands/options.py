@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCALES = ("lin", "log", "log10")
 LEVELS = ("shared", "subject", "experiment")
-FAMILIES = ("normal", "log_normal", "student_t")
+FAMILIES = ("normal", "log_normal", "student_t", "laplace", "log_laplace")
 ESTIMATE_FORM = "NAME:LOWER:UPPER[:SCALE[:PER]], for instance k:0.01:10 or k:0:1:lin"
 _COLUMNS = ("experiment", "subject", "observable", "time", "value", "noise", "censoring")
 _PER_OBSERVABLE = ("value", "noise", "censoring")

@@ -40,6 +40,11 @@ class AbstractNoiseModel(ABC):
     def information(self, prediction: Readings, scale: Readings) -> tuple[Readings, Readings]:
         """Fisher information of one uncensored reading about the prediction and about the scale."""
 
+    @property
+    def spread(self) -> float:
+        """Standard deviation over scale, where the noise is additive; infinite if there is none."""
+        return 1.0
+
     def centre(self, prediction: Readings) -> Readings:
         """The prediction on the scale on which the noise is additive."""
         return prediction

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.stats import laplace
@@ -21,6 +23,10 @@ class Laplace(AbstractNoiseModel):
     """Additive noise with exponential tails; `scale` is the mean distance, the standard deviation over sqrt(2)."""
 
     family = "laplace"
+
+    @property
+    def spread(self) -> float:
+        return math.sqrt(2.0)
 
     def log_density(self, reading: Readings, prediction: Readings, scale: Readings) -> Readings:
         return laplace.logpdf(reading, prediction, scale)

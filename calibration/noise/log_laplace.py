@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.stats import laplace
@@ -17,6 +19,10 @@ class LogLaplace(AbstractNoiseModel):
 
     family = "log_laplace"
     positive = True
+
+    @property
+    def spread(self) -> float:
+        return math.sqrt(2.0)
 
     def log_density(self, reading: Readings, prediction: Readings, scale: Readings) -> Readings:
         logarithm = jnp.log(reading)

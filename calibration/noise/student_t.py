@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import jax
@@ -37,6 +38,10 @@ class StudentT(AbstractNoiseModel):
     """Heavy-tailed additive noise; `scale` is the scale parameter, not the standard deviation."""
 
     family = "student_t"
+
+    @property
+    def spread(self) -> float:
+        return math.sqrt(self.df / (self.df - 2)) if self.df > 2 else math.inf
 
     def log_density(self, reading: Readings, prediction: Readings, scale: Readings) -> Readings:
         return student.logpdf(reading, self.df, prediction, scale)

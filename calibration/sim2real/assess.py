@@ -154,11 +154,11 @@ def _floor(
     scale = np.median(np.asarray(predicted.scale), axis=0)
     value = np.abs(np.median(np.asarray(predicted.value), axis=0))
     for name, rows in train.bindings.rows_of.items():
-        family = problem.noise[name].family
+        noise = problem.noise_models[name]
         on_log = problem.score_scale.get(name, "lin") == "log10"
-        if family == "student_t" and (df := problem.noise[name].df) > 2:
-            scale = np.where(np.isin(np.arange(len(scale)), rows), scale * np.sqrt(df / (df - 2)), scale)
-        if family == "log_normal":
+        if np.isfinite(noise.spread):
+            scale = np.where(np.isin(np.arange(len(scale)), rows), scale * noise.spread, scale)
+        if noise.positive:
             each = scale[rows] / np.log(10) if on_log else scale[rows] * value[rows]
         else:
             each = scale[rows] / (value[rows] * np.log(10)) if on_log else scale[rows]

@@ -80,8 +80,8 @@ def noise_floor(
         scale: Score scale by observable, "lin" (default) or "log10".
         declared: Noise standard deviation by observable, score scale.
         posterior: Posterior noise standard deviation by observable, score scale.
-        families: Noise family by observable; with "log_normal" the ``noise`` column is the standard deviation
-            of the natural logarithm, otherwise it is in the observable's unit.
+        families: Noise family by observable; with "log_normal" and "log_laplace" the ``noise`` column is the standard
+            deviation of the natural logarithm, otherwise it is in the observable's unit.
         limits: Detection limit of each row, natural scale; default `detection_limits(table)`.
         centre: The noise-free value of each row, score scale, where known; default the reading itself, which
             puts the truth of a censored reading at the limit.
@@ -221,6 +221,6 @@ def _noise_on_scale(
     about a third of the reading; the sd of ln y is the relative noise in either direction.
     """
     natural = 10.0**reading if logarithmic else reading
-    if family == "log_normal":
+    if family.startswith("log_"):
         return noise / np.log(10.0) if logarithmic else np.abs(natural) * noise
     return noise / (natural * np.log(10.0)) if logarithmic else noise

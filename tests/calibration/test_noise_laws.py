@@ -140,6 +140,15 @@ def test_information_is_the_mean_square_of_the_score(model: NoiseModel) -> None:
     assert by_scale == pytest.approx(np.sum(score(1) ** 2 * probability), rel=1e-8)
 
 
+def test_spread_is_the_standard_deviation_of_draws(model: NoiseModel) -> None:
+    model = NOISE_MODELS[model.family](df=12.0)  # with a fourth moment, so that the estimate has an error
+    draws = np.asarray(model.draw(jax.random.key(3), jnp.full(200_000, F), jnp.asarray(S)))
+    distance = np.asarray(model.centre(jnp.asarray(draws)) - model.centre(jnp.asarray(F)))
+    # The excess kurtosis is at most 3 (Laplace): a relative error of sqrt((2 + 3) / (4 n)).
+    assert np.std(distance) / S == pytest.approx(model.spread, rel=4 * np.sqrt(5 / 800_000))
+    assert NOISE_MODELS["student_t"](df=2.0).spread == np.inf
+
+
 def test_log_normal_survives_predictions_that_are_not_positive() -> None:
     """Integration error leaves small negative numbers: improbable, but no NaN, and no information."""
     model = NOISE_MODELS["log_normal"]()

@@ -43,10 +43,10 @@ def deviation(value, theta: np.ndarray, gradient: np.ndarray, directions: np.nda
     return best
 
 
-def check(path: Path, count: int, seed: int) -> dict[str, object]:
+def check(path: Path, count: int, seed: int, rtol: float) -> dict[str, object]:
     """Compares both points of one problem."""
     started = time.perf_counter()
-    problem = read_petab(path)
+    problem = read_petab(path, rtol=rtol, atol=1e-4 * rtol, max_steps=20_000)
     generator = np.random.default_rng(seed)
     size = len(problem.names)
     basis, _ = np.linalg.qr(generator.normal(size=(size, min(count, size))))
@@ -106,12 +106,13 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--directions", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rtol", type=float, default=1e-8, help="relative tolerance of the integration (1e-8)")
     arguments = parser.parse_args()
     writer, failed = None, 0
     for path in sorted(arguments.folder.glob("*/*.yaml")):
         if arguments.only and path.parent.name not in arguments.only:
             continue
-        row = {"problem": path.parent.name, **check(path, arguments.directions, arguments.seed)}
+        row = {"problem": path.parent.name, **check(path, arguments.directions, arguments.seed, arguments.rtol)}
         if writer is None:
             writer = csv.DictWriter(sys.stdout, list(row), delimiter="\t")
             writer.writeheader()

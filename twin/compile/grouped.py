@@ -37,7 +37,7 @@ class GroupedExpressions:
             groups.setdefault(shape, []).append((index, [row[symbol] for symbol in places], numbers))
         self._groups = []
         for shape, members in groups.items():
-            (evaluate,) = (compile_expressions([shape], frozenset()),)
+            evaluate = compile_expressions([shape], frozenset())
             rows = np.array([places for _, places, _ in members], dtype=int).reshape(len(members), -1)
             numbers = np.array([values for _, _, values in members], dtype=float).reshape(len(members), -1)
             self._groups.append((evaluate, rows, numbers))

@@ -270,12 +270,12 @@ class Model:
     @cached_property
     def ode_formulas(self) -> Mapping[str, sp.Expr]:
         """What `odes` gives, by state, as written."""
-        return self._by_state("odes", "equation")
+        return self._by_state("odes", "an equation")
 
     @cached_property
     def constraint_formulas(self) -> Mapping[str, sp.Expr]:
         """What `constraints` gives, by state, as written."""
-        formulas = self._by_state("constraints", "constraint")
+        formulas = self._by_state("constraints", "a constraint")
         changed = {name for changes in self.net_changes for name in changes} | set(self.odes)
         for name in formulas:
             if name in changed:
@@ -291,12 +291,12 @@ class Model:
         for name, text in getattr(self, kind).items():
             if name not in self.state_names:
                 raise UnknownSymbolError(
-                    f"there is an {what} for {name!r}, which is not a state".replace("an constraint", "a constraint"),
+                    f"there is {what} for {name!r}, which is not a state",
                     where=f"{self._where}, {kind}",
                     expected="states of the model",
                     fix=suggestion(str(name), self.state_names),
                 )
-            result[name] = self.formula(text, where=f"{self._where}, {what} of {name!r}")
+            result[name] = self.formula(text, where=f"{self._where}, {what.split()[1]} of {name!r}")
         return MappingProxyType(result)
 
     @cached_property
@@ -425,10 +425,8 @@ class Model:
         for part in self.states:
             if part.compartment is not None:
                 self.constant_formula(part.compartment, f"{self._where}, compartment of {part.name!r}")
-        derivatives = dynamics.right_hand_sides(self)
-        return tuple(
-            self._finite(rate, f"d{name}/dt") for name, rate in zip(self.state_names, derivatives, strict=True)
-        )
+        rates = zip(self.state_names, dynamics.right_hand_sides(self), strict=True)
+        return tuple(self._finite(rate, f"d{name}/dt") for name, rate in rates)
 
     # ---- units
 

@@ -59,12 +59,8 @@ class _Carry(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """What an iteration tries: where it is, how far it wants to go, and what it is stopped by."""
+    """What an iteration tries: how far it wants to go, and what it is stopped by."""
 
-    here: Int[Array, " lane"]
-    segment: Segment
-    length: Lanes
-    t: Lanes
     slope: States
     moves: Bool[Array, " lane"]
     wanted: Lanes
@@ -170,7 +166,7 @@ class _Loop:
         due, until = jnp.zeros_like(active), jnp.full_like(t, jnp.inf)
         if self.events is not None:
             due, until = self.events.next_due(control(t), self._waiting(c), c.watch, close)
-        a = self._plan(c, here, segment, length, t, y, active & ~due, until)
+        a = self._plan(c, segment, length, t, y, active & ~due, until)
         after, error = self.step(segment, t, y, a.h)
         norm = control(_error_norm(error, y, after, self.tolerance, self.system))
         record = None
@@ -242,7 +238,7 @@ class _Loop:
         assert self.events is not None
         return lax.stop_gradient(self.events.split(c.z)[1])
 
-    def _plan(self, c: _Carry, here, segment: Segment, length, t, y, active, until) -> _Attempt:
+    def _plan(self, c: _Carry, segment: Segment, length, t, y, active, until) -> _Attempt:
         """How long a step each lane attempts."""
         control = lax.stop_gradient
         slope = segment.slope(self.system, t, y)
@@ -262,7 +258,7 @@ class _Loop:
         fraction = jnp.where(final, 1.0 - c.start, size / jnp.where(left > 0, control(length), 1.0))
         moves = active & (left > 0)
         h = jnp.where(moves, fraction * length, IDLE_STEP)
-        return _Attempt(here, segment, length, t, slope, moves, wanted, fraction, h, final, final | stopped)
+        return _Attempt(slope, moves, wanted, fraction, h, final, final | stopped)
 
     def _happen(self, c: _Carry, moved, watch, here, following, start, due, cause, active, close):
         """The extended state after what happens between two steps: a new segment, an event, new conditions."""

@@ -15,7 +15,7 @@ from jax import lax
 from jax.scipy.linalg import lu_factor, lu_solve
 from jaxtyping import Array, Float
 
-from twin.solve.sparse_lu import Position, elimination_order, factorise, solve
+from twin.solve.sparse_lu import Position, elimination_order, factorise, solve, solve_transposed
 
 MOST_UNROLLED_UPDATES = 400
 """Updates of an elimination that are still unrolled."""
@@ -44,13 +44,28 @@ def linear_solver(mass: np.ndarray, pattern: Sequence[Position]) -> Factorise:
 
 
 def _sparse(mass: np.ndarray, pattern: Sequence[Position], order, entries: Entries, shift: Lanes) -> Solve:
-    """A solver without pivoting, unrolled."""
+    """A solver without pivoting, unrolled, whose derivative in the matrix is that of the implicit function."""
     matrix = {position: -value for position, value in zip(pattern, entries, strict=True)}
     for i in np.flatnonzero(mass).tolist():
         matrix[i, i] = matrix.get((i, i), 0.0) + shift
     # Without the barrier XLA computes factors anew inside the fusions of the solve.
-    factors = lax.optimization_barrier(factorise(matrix, order))
-    return lambda right: jnp.stack(solve(factors, order, right))
+    factors = lax.optimization_barrier(factorise(jax.tree.map(lax.stop_gradient, matrix), order))
+
+    def product(x: States) -> States:
+        rows: list = [0.0] * x.shape[0]
+        for (i, j), value in matrix.items():
+            rows[i] = rows[i] + value * x[j]
+        return jnp.stack(rows)
+
+    def solver(right: States) -> States:
+        return lax.custom_linear_solve(
+            product,
+            right,
+            lambda _, b: jnp.stack(solve(factors, order, b)),
+            lambda _, b: jnp.stack(solve_transposed(factors, order, b)),
+        )
+
+    return solver
 
 
 def _dense(mass: np.ndarray, pattern: Sequence[Position], entries: Entries, shift: Lanes) -> Solve:

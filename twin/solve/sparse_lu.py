@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from jax import lax
 from jaxtyping import Array, Float
 
 type Lanes = Float[Array, " lane"]
@@ -65,14 +66,33 @@ def factorise(matrix: Mapping[Position, Lanes], order: tuple[Pivot, ...]) -> Fac
 
 
 def solve(factors: Factors, order: tuple[Pivot, ...], right_hand_side: Iterable[Lanes]) -> list[Lanes]:
-    """Solution of the linear system, one list entry per state."""
+    """Solution of the linear system, one list entry per state.
+
+    The barriers keep XLA from computing the whole substitution anew for every state that is read from it (measured:
+    5 times faster for 16 states, 20 times where there are many lanes).
+    """
     x = list(right_hand_side)
     for pivot, rows, _ in order:
         for i in rows:
             x[i] = x[i] - factors.entries[i, pivot] * x[pivot]
+    x = lax.optimization_barrier(x)
     for pivot, _, columns in reversed(order):
         total = x[pivot]
         for j in columns:
             total = total - factors.entries[pivot, j] * x[j]
         x[pivot] = total * factors.inverse_pivots[pivot]
-    return x
+    return lax.optimization_barrier(x)
+
+
+def solve_transposed(factors: Factors, order: tuple[Pivot, ...], right_hand_side: Iterable[Lanes]) -> list[Lanes]:
+    """Solution of the transposed system."""
+    x = list(right_hand_side)
+    for pivot, _, columns in order:
+        x[pivot] = x[pivot] * factors.inverse_pivots[pivot]
+        for j in columns:
+            x[j] = x[j] - factors.entries[pivot, j] * x[pivot]
+    x = lax.optimization_barrier(x)
+    for pivot, rows, _ in reversed(order):
+        for i in rows:
+            x[pivot] = x[pivot] - factors.entries[i, pivot] * x[i]
+    return lax.optimization_barrier(x)

@@ -18,7 +18,7 @@ from calibration.readout import Readout, Trajectory
 from twin.errors import ProblemError, suggestion
 from twin.experiment.schedule import make_schedule
 from twin.model.formula import parse
-from twin.solve import Method, Tolerance, integrate, sample
+from twin.solve import Method, Tolerance, integrate
 from twin.study import Noise
 
 
@@ -189,14 +189,13 @@ class Predictor:
         draws = next(iter(values.values())).shape[1]
         p = self.model_parameters(values, draws)
         schedule = make_schedule(table.system, table.actions, p)
-        nodes = integrate(table.system, schedule, self.method, self.tolerance, gradient)
         ts = jnp.repeat(jnp.asarray(table.times), draws, axis=1)
-        samples = sample(table.system, schedule, nodes, self.method, ts)
+        samples = integrate(table.system, schedule, self.method, self.tolerance, ts, gradient)
 
         def of_readings(x: Array) -> Array:
             return x.reshape(*x.shape[:-1], len(table.series), draws)[..., table.sample, table.lane, :]
 
-        ok = (nodes.status == 0).reshape(len(table.series), draws)[table.lane]
+        ok = (samples.status == 0).reshape(len(table.series), draws)[table.lane]
         return Trajectory(*map(of_readings, samples[:3])), ok
 
 

@@ -22,7 +22,7 @@ from twin.experiment.experiment import Experiment
 from twin.experiment.schedule import make_schedule
 from twin.model.model import Model
 from twin.precision import in_float64
-from twin.solve import Method, Tolerance, describe_failures, integrate, method_named, sample
+from twin.solve import Method, Tolerance, describe_failures, integrate, method_named
 from twin.solve.nodes import numbers_per_node
 
 MEMORY_FOR_NODES = 256 * 2**20
@@ -111,15 +111,14 @@ def run_lanes(
     """Outputs at sample times for all experiments and draws, and the status of each lane; one compiled program."""
     system.expect(expressions)
     schedule = make_schedule(system, actions, p)
-    nodes = integrate(system, schedule, method, tolerance)
     shape = p.shape[1:]
     lanes_ts = jnp.broadcast_to(ts[..., None], (*ts.shape, shape[1])).reshape(ts.shape[0], -1)
-    samples = sample(system, schedule, nodes, method, lanes_ts)
+    samples = integrate(system, schedule, method, tolerance, lanes_ts)
     flat = samples.t.size
     t = samples.t.reshape(flat)
     y, params = (x.reshape(-1, flat) for x in (samples.y, samples.params))
     outputs = system.outputs(expressions, t, t, y, params, samples.past)
-    return outputs.reshape(len(expressions), ts.shape[0], *shape), nodes.status.reshape(shape)
+    return outputs.reshape(len(expressions), ts.shape[0], *shape), samples.status.reshape(shape)
 
 
 def parameter_matrix(

@@ -1,21 +1,19 @@
 """Integration of a `System` over lanes: methods, adaptive steps, events, samples, gradients."""
 
-from twin.solve.integrate import integrate
-from twin.solve.method import Method, Segment, Step
+from twin.solve.integrate import Samples, integrate
+from twin.solve.method import Method, Segment, Step, Stepped
 from twin.solve.methods import METHODS, method_named
-from twin.solve.nodes import Nodes, Tolerance, describe_failures
-from twin.solve.sample import Samples, sample
+from twin.solve.nodes import Tolerance, describe_failures
 
 __all__ = [
     "METHODS",
     "Method",
-    "Nodes",
     "Samples",
     "Segment",
     "Step",
+    "Stepped",
     "Tolerance",
     "describe_failures",
     "integrate",
     "method_named",
-    "sample",
 ]

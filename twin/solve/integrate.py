@@ -1,29 +1,58 @@
-"""Integration of all lanes, and its exact discrete adjoint.
+"""Integration with samples, differentiable in both modes.
 
-Reverse mode replays the accepted steps backwards and pulls the cotangent through one step at a time: its cost does not
-depend on the number of parameters and its memory is that of the nodes. Step sizes are constants of the differentiation
-(as fractions of their segment, so that moving a border moves the steps in it); moments of events are not (see
-`twin.solve.events`). Forward mode differentiates the loop itself.
+Reverse mode replays the stored steps backwards: the adjoint of every accepted step is `jax.vjp` of that step alone, so
+the cost does not depend on the number of parameters, and memory is bounded: the starts of the steps of one page are
+stored, and where the integration was when each page began; pages before the last are integrated again when the adjoint
+comes to them. Step sizes are constants of the differentiation (as fractions of their segment, so that moving a border
+moves the steps in it); moments of events are not (see `twin.solve.events`). Forward mode differentiates the loop itself.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 from twin.compile.system import System
 from twin.errors import UnsupportedModelError
 from twin.experiment.schedule import Schedule
+from twin.solve.between import change, first_state
 from twin.solve.events import EventLoop
-from twin.solve.loop import change, first_state, forward_loop
-from twin.solve.method import Method, Step
-from twin.solve.nodes import IDLE_STEP, Nodes, Tolerance
+from twin.solve.loop import Loop, Progress
+from twin.solve.jumps import on_constraints
+from twin.solve.method import Method, Segment, Step
+from twin.solve.nodes import IDLE_STEP, OK, Nodes, Tolerance
+from twin.solve.past import Past
+from twin.solve.sampling import Span, none_passed, pull_samples
 from twin.solve.segments import at_segment, clock_time
+
+MEMORY_FOR_A_PAGE = 8 * 2**20
+LONGEST_PAGE, SHORTEST_PAGE = 512, 32
+"""Bytes and steps of a page. Steps up to the longest are stored once and never integrated again."""
+
+
+class Samples(NamedTuple):
+    """What there is at the sample times, and how the integration of each lane ended.
+
+    Args:
+        t: Sample times, as the clock shows them.
+        y: States; NaN in lanes that failed.
+        params: Parameters in force at the sample times.
+        past: States at earlier times, for delayed terms.
+        status: 0 or the reason of failure.
+        steps: Number of attempts made by the slowest lane.
+    """
+
+    t: Float[Array, "sample lane"]
+    y: Float[Array, "state sample lane"]
+    params: Float[Array, "parameter sample lane"]
+    past: Past | None
+    status: Int[Array, " lane"]
+    steps: Int[Array, ""]
 
 
 def integrate(
@@ -31,30 +60,65 @@ def integrate(
     schedule: Schedule,
     method: Method,
     tolerance: Tolerance,
+    ts: Float[Array, "sample lane"],
     gradient: Literal["reverse", "forward"] = "reverse",
-) -> Nodes:
-    """Integrate every lane of a schedule from its first to its last border.
+) -> Samples:
+    """Integrate every lane of a schedule and read the states at sample times.
+
+    Where a jump happens at a sample time, the sample sees the state after it.
 
     Args:
         system: The compiled model.
         schedule: Segments, parameters, inflows and jumps per lane.
         method: A one-step method.
         tolerance: Tolerances and the bound on steps.
+        ts: Sample times within the schedule of each lane, in any order; infinite for the end of the schedule, where
+            that is a steady state.
         gradient: The mode of differentiation that the result supports: "reverse" (`jax.grad`, `jax.vjp`) or
             "forward" (`jax.jvp`, `jax.jacfwd`).
-
-    Returns:
-        The nodes of all lanes; lanes that failed say why in `status` and keep the nodes up to the failure.
     """
-    if gradient == "forward":
-        _refuse_jumps_of_the_past(system, schedule)
-        return forward_loop(system, method, tolerance, schedule)
-    return _reversible(system, method, tolerance, schedule)
+    ts = jnp.where(jnp.isinf(ts), schedule.borders[-1], ts)
+    order = jnp.argsort(lax.stop_gradient(ts), axis=0)
+    in_order = jnp.take_along_axis(ts, order, axis=0)
+    run = _reversible if gradient == "reverse" else _forward_only
+    ended = run(system, method, tolerance, schedule, in_order)
+    # What was not passed lies at the very end.
+    passed = ended.passed
+    ahead = jnp.arange(ts.shape[0])[:, None] >= passed.cursor
+    y = jnp.where(ahead[:, None], ended.z[None, : len(system.states)], passed.y)
+    index = jnp.where(ahead, schedule.segments - 1, passed.segment)
+    back = jnp.argsort(order, axis=0)
+    y = jnp.moveaxis(jnp.take_along_axis(y, back[:, None], axis=0), 1, 0)
+    segment, _, _ = at_segment(schedule, jnp.take_along_axis(index, back, axis=0))
+    t = jnp.where(segment.clock > 0, ts, segment.origin)
+    if not system.mass.all():
+        y = _on_constraints(system, t, y, segment._replace(past=ended.past))
+    y = jnp.where(ended.status == OK, y, jnp.nan)
+    return Samples(t, y, segment.params, ended.past, ended.status, ended.step)
+
+
+def _on_constraints(system: System, t: Array, y: Array, segment: Segment) -> Float[Array, "state sample lane"]:
+    """Samples with the states that constraints determine computed from the others.
+
+    The interpolant is of lower order in them, above all its slope, which counts where a border moves past a sample.
+    """
+    flat = lambda x: x.reshape(*x.shape[:-2], t.size)  # noqa: E731
+    conditions = Segment(*map(flat, segment[:5]), past=segment.past)
+    return on_constraints(system, flat(t), flat(y), conditions).reshape(y.shape)
+
+
+def _forward_only(
+    system: System, method: Method, tolerance: Tolerance, schedule: Schedule, ts: Float[Array, "sample lane"]
+) -> Progress:
+    _refuse_jumps_of_the_past(system, schedule)
+    return Loop(system, method, tolerance, schedule, ts).run()
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _reversible(system: System, method: Method, tolerance: Tolerance, schedule: Schedule) -> Nodes:
-    return forward_loop(system, method, tolerance, schedule)
+def _reversible(
+    system: System, method: Method, tolerance: Tolerance, schedule: Schedule, ts: Float[Array, "sample lane"]
+) -> Progress:
+    return Loop(system, method, tolerance, schedule, ts).run()
 
 
 def _refuse_jumps_of_the_past(system: System, schedule: Schedule) -> None:
@@ -69,18 +133,71 @@ def _refuse_jumps_of_the_past(system: System, schedule: Schedule) -> None:
         )
 
 
-def _forward(system: System, method: Method, tolerance: Tolerance, schedule: Schedule):
+class _Kept(NamedTuple):
+    """What the forward pass leaves for the adjoint.
+
+    Args:
+        schedule: The schedule.
+        ts: Sample times.
+        ended: Where the integration ended.
+        checkpoints: Where it was at the beginning of each page.
+        page: Index of the last page.
+        nodes: Starts of the steps of the last page.
+        count: How many they are.
+    """
+
+    schedule: Schedule
+    ts: Float[Array, "sample lane"]
+    ended: Progress
+    checkpoints: Progress
+    page: Int[Array, ""]
+    nodes: Nodes
+    count: Int[Array, ""]
+
+
+def _page_length(system: System, tolerance: Tolerance, c: Progress) -> int:
+    if system.delays:  # the past refers to steps by their number
+        return tolerance.max_steps
+    of_memory = MEMORY_FOR_A_PAGE // max(1, 8 * c.z.size)
+    return min(tolerance.max_steps, max(SHORTEST_PAGE, min(LONGEST_PAGE, of_memory)))
+
+
+def _light(c: Progress) -> Progress:
+    """Without what pages need not be given back."""
+    return c._replace(passed=none_passed(0, 0, 0)._replace(cursor=c.passed.cursor), past=None)
+
+
+def _forward(system: System, method: Method, tolerance: Tolerance, schedule: Schedule, ts):
     _refuse_jumps_of_the_past(system, schedule)
-    schedule = lax.optimization_barrier(schedule)
-    nodes = forward_loop(system, method, tolerance, schedule)
-    return nodes, (nodes, schedule)
+    schedule, ts = lax.optimization_barrier((schedule, ts))
+    loop = Loop(system, method, tolerance, schedule, ts)
+    first = loop.first()
+    length = _page_length(system, tolerance, first)
+    pages = -(-tolerance.max_steps // length)
+    checkpoints = jax.tree.map(lambda x: jnp.zeros((pages, *x.shape), x.dtype), _light(first))
+
+    def body(carry):
+        index, c, checkpoints, nodes, _ = carry
+        checkpoints = jax.tree.map(lambda old, x: old.at[index].set(x), checkpoints, _light(c))
+        return index + 1, *_reordered(checkpoints, loop.page(c, nodes, jnp.int32(length)))
+
+    nothing = jnp.zeros((), jnp.int32)
+    start = (nothing, first, checkpoints, loop.blank(first, length), nothing)
+    index, c, checkpoints, nodes, count = lax.while_loop(lambda carry: loop.goes_on(carry[1]), body, start)
+    ended = loop.ended(c)
+    return ended, _Kept(schedule, ts, ended, checkpoints, index - 1, nodes, count)
+
+
+def _reordered(checkpoints: Progress, of_page: tuple[Progress, Nodes, Array]):
+    c, nodes, count = of_page
+    return c, checkpoints, nodes, count
 
 
 def _replay(system: System, step: Step, events: EventLoop | None, schedule: Schedule, z: Array, past, at, next_at):
     """One accepted step and what happened after it, as a differentiable function of schedule, states and past.
 
     Returns:
-        The extended state, and what the step adds to the past.
+        The extended state; what the step adds to the past; its course and its place in time.
     """
     segment, begin_fraction, length, choices = at
     following, start, locked_after = next_at
@@ -92,58 +209,73 @@ def _replay(system: System, step: Step, events: EventLoop | None, schedule: Sche
     h = jnp.where(accepted, length * span, IDLE_STEP)
     states = len(system.states)
     y = z[:states]
-    after = step(here, t, y, h)[0]
+    after, _, course = step(here, t, y, h)
     record = None
     if past is not None:
         record = (t, h, y, here.slope(system, t, y), after, here.slope(system, t + h * here.clock, after))
         record = tuple(jnp.where(accepted, each, lax.stop_gradient(each)) for each in record)
     moved = z.at[:states].set(jnp.where(accepted, after, y))
-    return change(system, schedule, events, moved, choices, segment, following, start, locks, past), record
+    z = change(system, schedule, events, moved, choices, segment, following, start, locks, past)
+    return z, record, course, Span(begin + begin_fraction * span, length * span)
 
 
-def _backward(system: System, method: Method, tolerance: Tolerance, residuals, cotangent: Nodes):
-    nodes, schedule = lax.optimization_barrier(residuals)
-    step = method.stepper(system)
-    events = EventLoop(system) if system.events else None
-    floats, rest = _split(schedule)
+class _Sweep(NamedTuple):
+    """Cotangents gathered on the way back: of the extended state, of the schedule, of the past."""
 
-    def body(carry):
-        index, adjoint, gradient, of_past = carry
+    of_z: Float[Array, "row lane"]
+    of_schedule: dict[str, Array]
+    of_past: Past | None
+
+
+def _backward(system: System, method: Method, tolerance: Tolerance, kept: _Kept, cotangent: Progress):
+    kept = lax.optimization_barrier(kept)
+    schedule, ts = kept.schedule, kept.ts
+    loop = Loop(system, method, tolerance, schedule, ts)
+    floats = {name: getattr(schedule, name) for name in _DIFFERENTIABLE}
+    states = len(system.states)
+    no_samples = none_passed(ts.shape[0], states, schedule.lanes)
+
+    def back_one(carry):
+        index, nodes, sweep = carry
         index = index - 1
-        choices = jax.tree.map(lambda x: x[index], nodes.choices)
-        at = (nodes.segment[index], nodes.start[index], nodes.length[index], choices)
-        beyond = nodes.segment[index + 1] < 0
-        following = jnp.where(beyond, nodes.segment[index], nodes.segment[index + 1])
-        start = jnp.where(beyond, nodes.start[index], nodes.start[index + 1])
-        locked_after = None if choices is None else nodes.choices.locked[index + 1]
+        here, following = (jax.tree.map(lambda x: x[i], nodes) for i in (index, index + 1))
+        at = (here.segment, here.start, here.length, here.choices)
+        locked_after = None if here.choices is None else following.choices.locked
 
         def advance(differentiable, z, past):
-            schedule = _join(differentiable, rest)
-            return _replay(system, step, events, schedule, z, past, at, (following, start, locked_after))
+            changed = schedule.replace(**differentiable)
+            beyond = (following.segment, following.start, locked_after)
+            return _replay(system, loop.step, loop.events, changed, z, past, at, beyond)
 
-        _, pull = jax.vjp(advance, floats, nodes.y[index], nodes.past)
+        (_, _, course, span), pull = jax.vjp(advance, floats, here.z, kept.ended.past)
         # Later steps that looked back at this one have by now added to its share of the past.
-        of_record = None if of_past is None else tuple(part[index] for part in of_past[:6])
-        schedule_part, adjoint, past_part = pull((adjoint, of_record))
-        gradient, of_past = jax.tree.map(jnp.add, (gradient, of_past), (schedule_part, past_part))
-        return index, adjoint + cotangent.y[index], gradient, of_past
+        of_record = None if sweep.of_past is None else tuple(part[index] for part in sweep.of_past[:6])
+        sampled = pull_samples(ts, cotangent.passed.y, here.cursor, following.cursor, span, course)
+        of_schedule, of_z, of_past = pull((sweep.of_z, of_record, *sampled[1:]))
+        of_z = of_z.at[:states].add(sampled[0])
+        of_schedule, of_past = jax.tree.map(jnp.add, sweep[1:], (of_schedule, of_past))
+        return index, nodes, _Sweep(of_z, of_schedule, of_past)
+
+    def back_page(carry):
+        page, count, nodes, sweep = carry
+        _, nodes, sweep = lax.while_loop(lambda x: x[0] > 0, back_one, (count, nodes, sweep))
+        before = jnp.maximum(page - 1, 0)
+        c = jax.tree.map(lambda x: x[before], kept.checkpoints)
+        c = c._replace(passed=no_samples._replace(cursor=c.passed.cursor), past=kept.ended.past)
+        length = jnp.where(page > 0, nodes.start.shape[0] - 1, 0)
+        _, nodes, count = loop.page(c, nodes, length)
+        return page - 1, count, nodes, sweep
 
     zero = jax.tree.map(jnp.zeros_like, floats)
-    start = (nodes.steps, cotangent.y[nodes.steps], zero, cotangent.past)
-    _, adjoint, gradient, _ = lax.while_loop(lambda c: c[0] > 0, body, start)
-    _, pull = jax.vjp(lambda differentiable: first_state(system, _join(differentiable, rest))[0], floats)
-    gradient = jax.tree.map(jnp.add, gradient, pull(adjoint)[0])
-    return (_join(gradient, jax.tree.map(jnp.zeros_like, schedule)),)
+    sweep = _Sweep(cotangent.z, zero, cotangent.past)
+    start = (kept.page, kept.count, kept.nodes, sweep)
+    sweep = lax.while_loop(lambda carry: carry[0] >= 0, back_page, start)[-1]
+    _, pull = jax.vjp(lambda differentiable: first_state(system, schedule.replace(**differentiable))[0], floats)
+    gradient = jax.tree.map(jnp.add, sweep.of_schedule, pull(sweep.of_z)[0])
+    of_schedule = jax.tree.map(jnp.zeros_like, schedule).replace(**gradient)
+    return of_schedule, jnp.zeros_like(ts)
 
 
 _reversible.defvjp(_forward, _backward)
 
 _DIFFERENTIABLE = ("borders", "params", "inflow", "keep", "add", "initial")
-
-
-def _split(schedule: Schedule) -> tuple[dict[str, Array], Schedule]:
-    return {name: getattr(schedule, name) for name in _DIFFERENTIABLE}, schedule
-
-
-def _join(floats: dict[str, Array], rest: Schedule) -> Schedule:
-    return rest.replace(**floats)

@@ -1,7 +1,8 @@
 """The forward loop: adaptive steps of all lanes at once, each lane with its own step, segment and events.
 
-Every iteration does one thing per lane: an attempt at a step, or the execution of one event at a standing clock. It
-stores a node, so that samples and the adjoint can come back to it.
+Every iteration does one thing per lane: an attempt at a step, or the execution of one event at a standing clock.
+Samples are taken from the interpolants of the steps as they pass. For the adjoint the loop runs page by page and stores
+the starts of the steps of one page (see `twin.solve.integrate`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from twin.compile.system import System
 from twin.experiment.schedule import Schedule
 from twin.solve.events import BY_EXECUTION, NOTHING, Choices, EventLoop, Watch
-from twin.solve.jumps import jump, on_constraints, start_states
+from twin.solve.between import arrive, first_state
 from twin.solve.method import Lanes, Method, Segment, States, Step
 from twin.solve.nodes import (
     IDLE_STEP,
@@ -29,7 +30,8 @@ from twin.solve.nodes import (
     Nodes,
     Tolerance,
 )
-from twin.solve.past import DEFECT_AT, Past, constant_past, hermite, hermite_slope, interpolation_error
+from twin.solve.past import DEFECT_AT, Past, hermite, hermite_slope, interpolation_error
+from twin.solve.sampling import Passed, Span, none_passed, pass_samples
 from twin.solve.segments import at_segment, clock_time
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
@@ -46,7 +48,22 @@ EVENT_TOLERANCE = 1e-13
 """How exactly the moment of an event is found, relative to time and to the length of the segment."""
 
 
-class _Carry(NamedTuple):
+class Progress(NamedTuple):
+    """Where the integration stands.
+
+    Args:
+        step: Attempts made.
+        segment: Segment of each lane; beyond the last where it has ended.
+        start: Fraction of the segment that lies behind.
+        h: Step to attempt next.
+        fresh: Lanes that have to guess it anew.
+        z: States, and events that wait.
+        watch: What is known of conditions.
+        status: 0, or why the lane stopped.
+        passed: Samples seen.
+        past: What delayed terms need.
+    """
+
     step: Array
     segment: Int[Array, " lane"]
     start: Lanes
@@ -55,7 +72,8 @@ class _Carry(NamedTuple):
     z: Float[Array, "row lane"]
     watch: Watch | None
     status: Int[Array, " lane"]
-    nodes: Nodes
+    passed: Passed
+    past: Past | None
 
 
 class _Attempt(NamedTuple):
@@ -70,60 +88,78 @@ class _Attempt(NamedTuple):
     clipped: Bool[Array, " lane"]
 
 
-def forward_loop(system: System, method: Method, tolerance: Tolerance, schedule: Schedule) -> Nodes:
-    """Integrates every lane; forward mode may differentiate it."""
-    loop = _Loop(system, method, tolerance, schedule)
-    carry = loop.first()
-    carry = lax.while_loop(
-        lambda c: (c.step < tolerance.max_steps) & jnp.any(loop.alive(c)),
-        loop.iterate,
-        carry,
-    )
-    status = jnp.where(loop.alive(carry), TOO_MANY_STEPS, carry.status)
-    # The end of the last segment is a node, too: it serves samples at the very end.
-    last = jnp.minimum(carry.segment, loop.last)
-    choices = loop.no_choice()
-    if choices is not None:
-        choices = choices._replace(locked=loop.events.locked(carry.watch))  # type: ignore[union-attr]
-    nodes = _record(carry, last, jnp.zeros(schedule.lanes), choices, carry.nodes.past)
-    return nodes._replace(status=status, steps=carry.step)
+class Loop:
+    """The loop for a system, its schedule and sample times, ascending in every lane."""
 
-
-class _Loop:
-    def __init__(self, system: System, method: Method, tolerance: Tolerance, schedule: Schedule) -> None:
-        self.system, self.method, self.tolerance, self.schedule = system, method, tolerance, schedule
+    def __init__(
+        self,
+        system: System,
+        method: Method,
+        tolerance: Tolerance,
+        schedule: Schedule,
+        ts: Float[Array, "sample lane"],
+    ) -> None:
+        self.system, self.method, self.tolerance, self.schedule, self.ts = system, method, tolerance, schedule, ts
         self.step: Step = method.stepper(system)
         self.events = EventLoop(system) if system.events else None
         self.last = schedule.segments - 1
         self.states = len(system.states)
 
+    def run(self) -> Progress:
+        """Integrates every lane to its end; forward mode may differentiate it."""
+        return self.ended(lax.while_loop(self.goes_on, lambda c: self.iterate(c)[0], self.first()))
+
+    def goes_on(self, c: Progress) -> Bool[Array, ""]:
+        """Whether any lane is under way."""
+        return (c.step < self.tolerance.max_steps) & jnp.any(self.alive(c))
+
+    def ended(self, c: Progress) -> Progress:
+        """The end of the integration, with lanes that were cut short marked."""
+        return c._replace(status=jnp.where(self.alive(c), TOO_MANY_STEPS, c.status))
+
+    def page(self, c: Progress, nodes: Nodes, limit: Array) -> tuple[Progress, Nodes, Array]:
+        """At most `limit` iterations with the starts of their steps, what came after the last, and their number."""
+
+        def body(carry):
+            slot, c, nodes = carry
+            after, node = self.iterate(c)
+            return slot + 1, after, _put(nodes, node, slot)
+
+        start = jnp.zeros((), jnp.int32), c, nodes
+        count, c, nodes = lax.while_loop(lambda x: (x[0] < limit) & self.goes_on(x[1]), body, start)
+        # What follows the last step of the page tells the adjoint where that step led.
+        choices = self.no_choice()
+        if choices is not None:
+            choices = choices._replace(locked=self.events.locked(c.watch))  # type: ignore[union-attr]
+        here = jnp.minimum(c.segment, self.last)
+        return c, _put(nodes, self._node(c, here, jnp.zeros_like(c.start), choices), count), count
+
+    def blank(self, c: Progress, slots: int) -> Nodes:
+        """Room for the steps of a page."""
+        node = self._node(c, c.segment, c.start, self.no_choice())
+        return jax.tree.map(lambda x: jnp.zeros((slots + 1, *x.shape), x.dtype), node)
+
+    @staticmethod
+    def _node(c: Progress, segment: Array, length: Array, choices: Choices | None) -> Nodes:
+        return Nodes(c.z, segment, c.start, length, c.passed.cursor, choices)
+
     def no_choice(self) -> Choices | None:
         return None if self.events is None else self.events.no_choice(self.schedule.lanes)
 
-    def first(self) -> _Carry:
+    def first(self) -> Progress:
         lanes = self.schedule.lanes
-        zeros = jnp.zeros(lanes)
-        z, watch, choices, full = first_state(self.system, self.schedule)
-        nodes = Nodes(
-            y=jnp.zeros((self.tolerance.max_steps + 1, *z.shape)),
-            segment=jnp.full((self.tolerance.max_steps + 1, lanes), -1, jnp.int32),
-            start=jnp.zeros((self.tolerance.max_steps + 1, lanes)),
-            length=jnp.zeros((self.tolerance.max_steps + 1, lanes)),
-            status=jnp.zeros(lanes, jnp.int32),
-            steps=jnp.zeros((), jnp.int32),
-            choices=jax.tree.map(lambda x: jnp.zeros((self.tolerance.max_steps + 1, *x.shape), x.dtype), choices),
-            past=self._no_past(z),
-        )
-        return _Carry(
+        z, watch, _, full = first_state(self.system, self.schedule)
+        return Progress(
             step=jnp.zeros((), jnp.int32),
             segment=jnp.zeros(lanes, jnp.int32),
-            start=zeros,
-            h=zeros,
+            start=jnp.zeros(lanes),
+            h=jnp.zeros(lanes),
             fresh=jnp.ones(lanes, bool),
             z=z,
             watch=watch,
             status=jnp.where(full, TOO_MANY_WAITING, OK).astype(jnp.int32),
-            nodes=nodes,
+            passed=none_passed(self.ts.shape[0], self.states, lanes),
+            past=self._no_past(z),
         )
 
     def _no_past(self, z: Array) -> Past | None:
@@ -135,12 +171,12 @@ class _Loop:
         states[0] = states[0].at[0].set(z[: self.states])
         return Past(jnp.full((count, lanes), jnp.inf), jnp.zeros((count, lanes)), *states)
 
-    def _in_force(self, segment: Segment, c: _Carry) -> Segment:
+    def _in_force(self, segment: Segment, c: Progress) -> Segment:
         """The segment with the locks and the past of the moment."""
         locked = self.events.locked(c.watch) if self.events is not None and c.watch is not None else None
-        return segment._replace(locked=locked, past=c.nodes.past)
+        return segment._replace(locked=locked, past=c.past)
 
-    def alive(self, c: _Carry) -> Bool[Array, " lane"]:
+    def alive(self, c: Progress) -> Bool[Array, " lane"]:
         """Lanes that are still under way."""
         going = c.segment <= self.last
         if self.events is not None:
@@ -150,7 +186,8 @@ class _Loop:
             going |= self.events.next_due(t, waiting, c.watch, _event_tolerance(t, length))[0]
         return going & (c.status == OK)
 
-    def iterate(self, c: _Carry) -> _Carry:
+    def iterate(self, c: Progress) -> tuple[Progress, Nodes]:
+        """One iteration, and the start of what it attempted."""
         control = lax.stop_gradient
         active = self.alive(c)
         here = jnp.minimum(c.segment, self.last)
@@ -167,7 +204,7 @@ class _Loop:
         if self.events is not None:
             due, until = self.events.next_due(control(t), self._waiting(c), c.watch, close)
         a = self._plan(c, segment, length, t, y, active & ~due, until)
-        after, error = self.step(segment, t, y, a.h)
+        after, error, course = self.step(segment, t, y, a.h)
         norm = control(_error_norm(error, y, after, self.tolerance, self.system))
         record = None
         if segment.past is not None:
@@ -203,7 +240,10 @@ class _Loop:
         stuck = a.fraction < 4 * jnp.finfo(t.dtype).eps * c.start
         too_small = a.moves & ~a.final & ~lands & (stuck | (~accepted & (a.fraction < SMALLEST_FRACTION)))
         status = jnp.where(too_small, STEP_TOO_SMALL, jnp.where(gave_up, NOT_STEADY, c.status))
-        return _Carry(
+        length_made = jnp.where(stands, a.fraction, 0.0)
+        reached = begin + lax.stop_gradient(c.start) * length
+        span = Span(reached, length_made * length)
+        onward = Progress(
             step=c.step + 1,
             segment=following,
             start=start,
@@ -212,10 +252,10 @@ class _Loop:
             z=z,
             watch=watch,
             status=jnp.where(full & (status == OK), TOO_MANY_WAITING, status),
-            nodes=_record(
-                c, here, jnp.where(stands, a.fraction, 0.0), choices, self._remember(c, t, a, stands, record)
-            ),
+            passed=pass_samples(self.ts, c.passed, stands, here, span, y, course),
+            past=self._remember(c, t, a, stands, record),
         )
+        return onward, self._node(c, here, length_made, choices)
 
     def _interpolation(self, segment: Segment, t, y, a: _Attempt, after, ends) -> Lanes:
         """Error of the interpolant that delayed terms will read, relative to the tolerance."""
@@ -225,20 +265,20 @@ class _Loop:
         defect *= self.system.mass[:, None]
         return _error_norm(interpolation_error(defect, a.h), y, after, self.tolerance, self.system)
 
-    def _remember(self, c: _Carry, t: Lanes, a: _Attempt, stands: Array, record) -> Past | None:
+    def _remember(self, c: Progress, t: Lanes, a: _Attempt, stands: Array, record) -> Past | None:
         """The past with the step just made."""
-        past = c.nodes.past
+        past = c.past
         if past is None:
             return None
         put = partial(lax.dynamic_update_index_in_dim, index=c.step, axis=0)
         new = (t, jnp.where(stands, a.h, 0.0), *record)
         return Past(*(put(old, value) for old, value in zip(past[:6], new, strict=True)))
 
-    def _waiting(self, c: _Carry):
+    def _waiting(self, c: Progress):
         assert self.events is not None
         return lax.stop_gradient(self.events.split(c.z)[1])
 
-    def _plan(self, c: _Carry, segment: Segment, length, t, y, active, until) -> _Attempt:
+    def _plan(self, c: Progress, segment: Segment, length, t, y, active, until) -> _Attempt:
         """How long a step each lane attempts."""
         control = lax.stop_gradient
         slope = segment.slope(self.system, t, y)
@@ -260,11 +300,11 @@ class _Loop:
         h = jnp.where(moves, fraction * length, IDLE_STEP)
         return _Attempt(slope, moves, wanted, fraction, h, final, final | stopped)
 
-    def _happen(self, c: _Carry, moved, watch, here, following, start, due, cause, active, close):
+    def _happen(self, c: Progress, moved, watch, here, following, start, due, cause, active, close):
         """The extended state after what happens between two steps: a new segment, an event, new conditions."""
         nobody = jnp.zeros_like(due)
         if self.events is None:
-            z, _ = arrive(self.system, self.schedule, None, moved, None, here, following, start, None, c.nodes.past)
+            z, _ = arrive(self.system, self.schedule, None, moved, None, here, following, start, None, c.past)
             return z, None, None, nobody
         control = lax.stop_gradient
         segment, begin, length = at_segment(self.schedule, here)
@@ -278,7 +318,7 @@ class _Loop:
         cause = jnp.where(executed >= 0, BY_EXECUTION, cause)
         choices = Choices(executed, self.events.locked(c.watch), jnp.zeros_like(watch.waits), cause)
         context = self.system, self.schedule, self.events, moved, choices, here, following, start
-        z, shift = arrive(*context, choices.locked, c.nodes.past)
+        z, shift = arrive(*context, choices.locked, c.past)
         # The conditions are looked at in the new state; only then is it known what begins to wait.
         index = jnp.minimum(following, self.last)
         segment, begin, length = at_segment(self.schedule, index)
@@ -289,100 +329,6 @@ class _Loop:
         choices = choices._replace(filled=filled & active)
         after = segment._replace(locked=self.events.locked(watch))
         return self.events.enter(t, z, choices.filled, shift, after, segment), watch, choices, full & active
-
-
-def first_state(system: System, schedule: Schedule):
-    """The extended state before the first step, the watch, what begins to wait, and whether there was no room."""
-    y = start_states(system, schedule)
-    lanes = schedule.lanes
-    if system.events is None:
-        return y, None, None, jnp.zeros(lanes, bool)
-    events = EventLoop(system)
-    segment, begin, length = at_segment(schedule, jnp.zeros(lanes, jnp.int32))
-    t = clock_time(segment, begin, jnp.zeros(lanes), length)
-    if system.delays:
-        segment = segment._replace(past=constant_past(t, y))
-    watch = events.before_start(lanes)
-    filled, full, watch = events.observe(*lax.stop_gradient((t, y)), watch, lax.stop_gradient(segment))
-    segment = segment._replace(locked=events.locked(watch))
-    z = events.enter(t, events.join(y, events.none_waiting(y)), filled, jnp.zeros(lanes), segment, segment)
-    return z, watch, events.no_choice(lanes)._replace(filled=filled), full
-
-
-def change(
-    system: System,
-    schedule: Schedule,
-    events: EventLoop | None,
-    moved: Float[Array, "row lane"],
-    choices: Choices | None,
-    here: Int[Array, " lane"],
-    following: Int[Array, " lane"],
-    start: Lanes,
-    locks: tuple[Array, Array] | None,
-    past: Past | None,
-) -> Float[Array, "row lane"]:
-    """The extended state after all that was chosen between two steps; differentiable, see `arrive`.
-
-    Args:
-        system: The compiled model.
-        schedule: Its schedule.
-        events: Its events.
-        moved: Extended state at the end of the step, or where it was if there was none.
-        choices: What was decided.
-        here: Segment of the step.
-        following: Segment in which the lane goes on; beyond the last when it has ended.
-        start: Fraction of that segment at which it goes on.
-        locks: Truth values of the locked comparisons during the step and after it.
-        past: States at earlier times.
-    """
-    locked, locked_after = (None, None) if locks is None else locks
-    z, shift = arrive(system, schedule, events, moved, choices, here, following, start, locked, past)
-    if events is None or choices is None:
-        return z
-    segment, begin, length = at_segment(schedule, jnp.minimum(following, schedule.segments - 1))
-    t = clock_time(segment, begin, start, length)
-    before, after = (segment._replace(locked=each, past=past) for each in (locked, locked_after))
-    return events.enter(t, z, choices.filled, shift, after, before)
-
-
-def arrive(
-    system: System,
-    schedule: Schedule,
-    events: EventLoop | None,
-    moved: Float[Array, "row lane"],
-    choices: Choices | None,
-    here: Int[Array, " lane"],
-    following: Int[Array, " lane"],
-    start: Lanes,
-    locked: Array | None,
-    past: Past | None,
-) -> tuple[Float[Array, "row lane"], Lanes]:
-    """The extended state after an event or the beginning of a segment, before new executions begin to wait.
-
-    Arguments are those of `change`; `locked` are the truth values during the step.
-
-    Returns:
-        The extended state, and by how much the moment moves at which conditions changed (zero in value).
-    """
-    states = len(system.states)
-    last = schedule.segments - 1
-    index = jnp.minimum(following, last)
-    segment, begin, length = at_segment(schedule, index)
-    t = clock_time(segment, begin, start, length)
-    segment = segment._replace(locked=locked, past=past)
-    z, shift = moved, jnp.zeros_like(t)
-    if events is not None and choices is not None:
-        z, of_execution = events.execute(t, z, choices.executed, segment)
-        # The step's own end, before anything happened there, says how its moment moves.
-        shift = events.shift_of(t, moved[:states], choices.cause, of_execution, segment)
-    y = z[:states]
-    y = jnp.where((following > here) & (following <= last), jump(system, schedule, index, y), y)
-    if not system.mass.all():
-        happened = following > here
-        if choices is not None:
-            happened |= choices.executed >= 0
-        y = jnp.where(happened, on_constraints(system, t, y, segment), y)
-    return z.at[:states].set(y), shift
 
 
 def _event_tolerance(t: Lanes, length: Lanes) -> Lanes:
@@ -414,13 +360,6 @@ def _is_steady(before: States, after: States, tolerance: Tolerance) -> Bool[Arra
     return jnp.all(jnp.abs(after - before) <= 1e-2 * scale + 1e-13 * jnp.abs(before), axis=0)
 
 
-def _record(c: _Carry, segment: Array, length: Array, choices: Choices | None, past: Past | None) -> Nodes:
-    put = partial(lax.dynamic_update_index_in_dim, index=c.step, axis=0)
-    return c.nodes._replace(
-        y=put(c.nodes.y, c.z),
-        segment=put(c.nodes.segment, segment),
-        start=put(c.nodes.start, c.start),
-        length=put(c.nodes.length, length),
-        choices=jax.tree.map(put, c.nodes.choices, choices),
-        past=past,
-    )
+def _put[T](rows: T, row: T, index: Array) -> T:
+    """Trees of arrays with one more axis, with a row filled in."""
+    return jax.tree.map(lambda x, new: lax.dynamic_update_index_in_dim(x, new, index, 0), rows, row)

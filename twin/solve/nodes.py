@@ -1,4 +1,4 @@
-"""What integration leaves behind: the start of every attempted step, and how each lane ended."""
+"""What integration leaves behind for its adjoint, the starts of attempted steps, and how each lane ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from jaxtyping import Array, Float, Int
 
 from twin.compile.system import System
 from twin.solve.events import Choices
-from twin.solve.past import Past
 
 OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_STEADY, TOO_MANY_WAITING = 0, 1, 2, 3, 4
 REASONS = {
@@ -38,27 +37,23 @@ class Tolerance(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """Starts of all attempted steps; slots after the last attempt have `segment` -1.
+    """Starts of the steps attempted on one page of the integration, and where it went on from there.
 
     Args:
-        y: States at the start of the step; after them, rows of events that wait (see `twin.solve.events`).
+        z: States at the start of the step; after them, rows of events that wait (see `twin.solve.events`).
         segment: Index of the segment.
         start: Where in its segment the step begins, as a fraction.
         length: Its length as a fraction of the segment; 0 where the step was rejected or the lane had finished.
-        status: 0 or the reason of failure, per lane.
-        steps: Number of attempts made by the slowest lane.
+        cursor: Number of samples that the lane had passed.
         choices: What was decided about events in each attempt; None if the system has none.
-        past: What delayed terms need to know of the past; None if there are none.
     """
 
-    y: Float[Array, "node row lane"]
+    z: Float[Array, "node row lane"]
     segment: Int[Array, "node lane"]
     start: Float[Array, "node lane"]
     length: Float[Array, "node lane"]
-    status: Int[Array, " lane"]
-    steps: Int[Array, ""]
+    cursor: Int[Array, "node lane"]
     choices: Choices | None
-    past: Past | None = None
 
 
 def numbers_per_node(system: System) -> int:

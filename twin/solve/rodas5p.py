@@ -11,7 +11,9 @@ References:
     G. Steinebach, "Construction of Rosenbrock-Wanner method Rodas5P and numerical benchmarks within the Julia
     Differential Equations package", BIT Numerical Mathematics 63:27 (2023), doi:10.1007/s10543-023-00967-x.
     The coefficients are those of its Table 3 in the form that avoids products with J (Hairer & Wanner,
-    Solving Ordinary Differential Equations II, 1996, eq. IV.7.25).
+    Solving Ordinary Differential Equations II, 1996, eq. IV.7.25). The interpolant of order 4 is
+
+        y(t + theta h) = (1 - theta) y + theta (y1 + (1 - theta)(D_1 + theta (D_2 + theta D_3))),   D_r = sum_i H_ri k_i.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from jaxtyping import Array
 
 from twin.compile.system import System
 from twin.solve.linear import linear_solver
-from twin.solve.method import Lanes, Segment, States, Step
+from twin.solve.method import Lanes, Segment, States, Step, Stepped, combine
 
 ORDER = 5
 GAMMA = 0.21193756319429014
@@ -81,6 +83,39 @@ D = (
     0.0,
 )
 
+H = (
+    (
+        25.948786856663858,
+        -2.5579724845846235,
+        10.433815404888879,
+        -2.3679251022685204,
+        0.524948541321073,
+        1.1241088310450404,
+        0.4272876194431874,
+        -0.17202221070155493,
+    ),
+    (
+        -9.91568850695171,
+        -0.9689944594115154,
+        3.0438037242978453,
+        -24.495224566215796,
+        20.176138334709044,
+        15.98066361424651,
+        -6.789040303419874,
+        -6.710236069923372,
+    ),
+    (
+        11.419903575922262,
+        2.8879645146136994,
+        72.92137995996029,
+        80.12511834622643,
+        -52.072871366152654,
+        -59.78993625266729,
+        -0.15582684282751913,
+        4.883087185713722,
+    ),
+)
+
 STAGES = 8
 
 
@@ -95,6 +130,13 @@ def _tableau() -> tuple[np.ndarray, np.ndarray]:
     return a, c
 
 
+def _course() -> np.ndarray:
+    """Coefficients of the powers of theta in the interpolant, as weights of the stages."""
+    advance = _tableau()[0][STAGES - 1] + np.eye(STAGES)[STAGES - 1]
+    first, second, third = np.array(H)
+    return np.stack([advance + first, second - first, third - second, -third])
+
+
 class Rodas5P:
     """The method as a step over lanes, with sparse factors of W shared by all stages."""
 
@@ -104,15 +146,15 @@ class Rodas5P:
     def stepper(self, system: System) -> Step:
         size = len(system.states)
         factorise = linear_solver(system.mass, system.jacobian_pattern)
-        a, c = _tableau()
+        (a, c), course = _tableau(), _course()
         mass = system.mass[:, None]
 
-        def step(segment: Segment, t: Lanes, y: States, h: Lanes) -> tuple[States, States]:
+        def step(segment: Segment, t: Lanes, y: States, h: Lanes) -> Stepped:
             jacobian, by_time = lax.optimization_barrier(
                 system.linearise(t, segment.mid, y, segment.params, segment.locked, segment.past)
             )
             if not size:
-                return y, y
+                return Stepped(y, y, jnp.zeros((len(H) + 1, *y.shape)))
             solve = factorise(jacobian, 1.0 / (GAMMA * h))
             drift = by_time * segment.clock * h
 
@@ -132,6 +174,6 @@ class Rodas5P:
             rows = (np.arange(STAGES), a, c, np.array(NODES), np.array(D))
             k, _ = lax.scan(stage, jnp.zeros((STAGES, *y.shape), y.dtype), rows)
             error = k[STAGES - 1]
-            return y + jnp.tensordot(a[STAGES - 1], k, 1) + error, error
+            return Stepped(y + jnp.tensordot(a[STAGES - 1], k, 1) + error, error, combine(course, k))
 
         return step

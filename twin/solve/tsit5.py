@@ -13,11 +13,30 @@ import numpy as np
 from diffrax import Tsit5 as DiffraxTsit5
 from jax import lax
 from jaxtyping import Array
+from numpy.polynomial import Polynomial
 
 from twin.compile.system import System
-from twin.solve.method import Lanes, Segment, States, Step
+from twin.solve.method import Lanes, Segment, States, Step, Stepped, combine
 
 STAGES = 7
+
+_WEIGHTS = (
+    (-1.0530884977290216, (0.0, 1.0), (-1.3299890189751412, 1.0), (0.7139816917074209, -1.4364028541716351, 1.0)),
+    (0.1017, (0.0, 0.0, 1.0), (1.2949852507374631, -2.1966568338249754, 1.0)),
+    (2.490627285651252793, (0.0, 0.0, 1.0), (1.57803468208092486, -2.38535645472061657, 1.0)),
+    (-16.54810288924490272, (0.0, 0.0, 1.0), (-1.21712927295533244, 1.0), (-0.61620406037800089, 1.0)),
+    (47.37952196281928122, (0.0, 0.0, 1.0), (-1.203071208372362603, 1.0), (-0.658047292653547382, 1.0)),
+    (-34.87065786149660974, (0.0, 0.0, 1.0), (-1.2, 1.0), (-0.666666666666666667, 1.0)),
+    (2.5, (0.0, 0.0, 1.0), (-1.0, 1.0), (-0.6, 1.0)),
+)
+"""Weights of the stages in the interpolant of order 4 as polynomials of the fraction of the step (the paper's section
+on the interpolant): a factor, and polynomials by their coefficients."""
+
+
+def _course() -> np.ndarray:
+    """Weights of the stages by power of the fraction, from the first on."""
+    polynomials = [factor * np.prod([Polynomial(each) for each in parts]) for factor, *parts in _WEIGHTS]
+    return np.stack([polynomial.coef[1:] for polynomial in polynomials], axis=1)
 
 
 class Tsit5:
@@ -31,9 +50,10 @@ class Tsit5:
         a = np.zeros((STAGES, STAGES))
         for stage, row in enumerate(tableau.a_lower, start=1):
             a[stage, : len(row)] = row
+        course = _course()
         nodes = np.concatenate([[0.0], tableau.c])
 
-        def step(segment: Segment, t: Lanes, y: States, h: Lanes) -> tuple[States, States]:
+        def step(segment: Segment, t: Lanes, y: States, h: Lanes) -> Stepped:
             def stage(k: Array, row: tuple[Array, ...]) -> tuple[Array, None]:
                 index, a_row, node = row
                 argument = y + h * jnp.tensordot(a_row, k, 1)
@@ -44,6 +64,7 @@ class Tsit5:
             rows = (np.arange(STAGES), a, nodes)
             k, _ = lax.scan(stage, jnp.zeros((STAGES, *y.shape), y.dtype), rows)
             error = h * jnp.tensordot(np.asarray(tableau.b_error), k, 1)
-            return y + h * jnp.tensordot(np.asarray(tableau.b_sol), k, 1), error
+            after = y + h * jnp.tensordot(np.asarray(tableau.b_sol), k, 1)
+            return Stepped(after, error, h * combine(course, k))
 
         return step

@@ -14,7 +14,7 @@ from twin.compile.system import compile_model
 from twin.experiment.actions import collect_actions
 from twin.experiment.schedule import make_schedule
 from twin.precision import float64
-from twin.solve import Tolerance, integrate, method_named, sample
+from twin.solve import Tolerance, integrate, method_named
 
 pytestmark = pytest.mark.xdist_group("gradients")
 
@@ -58,8 +58,8 @@ def test_derivatives_in_the_lag_and_the_history() -> None:
 
     def states(p: Array, mode: str) -> Array:
         schedule = make_schedule(system, actions, p[:, None, :])
-        nodes = integrate(system, schedule, method_named("rodas5p"), Tolerance(1e-9, 1e-11, 2048), mode)
-        return sample(system, schedule, nodes, method_named("rodas5p"), jnp.tile(ts[:, None], p.shape[1])).y
+        exact, at = Tolerance(1e-9, 1e-11, 2048), jnp.tile(ts[:, None], p.shape[1])
+        return integrate(system, schedule, method_named("rodas5p"), exact, at, mode).y
 
     weights = np.random.default_rng(7).normal(size=(1, len(ts)))
     step = 1e-4
@@ -86,7 +86,7 @@ def test_derivatives_are_refused_where_the_past_jumps() -> None:
 
     def final(p: Array, mode: str) -> Array:
         schedule = make_schedule(system, actions, p[:, None, None])
-        return integrate(system, schedule, method_named("rodas5p"), Tolerance(), mode).y.sum()
+        return integrate(system, schedule, method_named("rodas5p"), Tolerance(), jnp.full((1, 1), 2.0), mode).y.sum()
 
     with float64():
         assert np.isfinite(final(np.ones(1), "reverse"))

@@ -15,7 +15,7 @@ from twin.compile.system import System, compile_model
 from twin.experiment.actions import collect_actions
 from twin.experiment.schedule import make_schedule
 from twin.precision import float64
-from twin.solve import Tolerance, integrate, method_named, sample
+from twin.solve import Tolerance, integrate, method_named
 
 pytestmark = pytest.mark.xdist_group("gradients")
 
@@ -64,9 +64,8 @@ def outputs(
 
     def function(p: Array) -> Array:
         schedule = make_schedule(system, actions, p[:, None, :])
-        nodes = integrate(system, schedule, method_named(method), TOLERANCE, mode)
         ts = jnp.broadcast_to(TS[:, None], (len(TS), p.shape[1]))
-        return sample(system, schedule, nodes, method_named(method), ts).y
+        return integrate(system, schedule, method_named(method), TOLERANCE, ts, mode).y
 
     return function
 
@@ -140,9 +139,8 @@ def infused(p: Array, mode: str, method: str) -> Array:
     system = compile_model(DECAY)
     experiment = twin.Experiment([twin.Infusion("A", "amount", 0.0, "span")])
     schedule = make_schedule(system, collect_actions(system, [experiment], [TIMES[-1]]), p[:, None, :])
-    nodes = integrate(system, schedule, method_named(method), TOLERANCE, mode)
     ts = jnp.broadcast_to(TIMES[:, None], (len(TIMES), p.shape[1]))
-    return sample(system, schedule, nodes, method_named(method), ts).y[0]
+    return integrate(system, schedule, method_named(method), TOLERANCE, ts, mode).y[0]
 
 
 def infused_exactly(p: Array) -> Array:

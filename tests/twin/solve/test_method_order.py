@@ -12,6 +12,7 @@ import twin
 from twin.compile.system import compile_model
 from twin.precision import float64
 from twin.solve import METHODS, Segment, method_named
+from twin.solve.method import interpolate
 
 # y' = f(t, y) - f(t, x(t)) + x'(t) has the solution x(t), here (exp(sin t), 2 + cos 2t), whatever f is.
 FORCED = twin.Model(
@@ -39,7 +40,7 @@ def largest_error(method: str, steps: int, end: float = 2.0) -> float:
         y = jnp.asarray(exact(0.0))[:, None]
         errors = []
         for i in range(steps):
-            y, _ = step(segment, jnp.full(1, i * h), y, jnp.full(1, h))
+            y = step(segment, jnp.full(1, i * h), y, jnp.full(1, h)).y
             errors.append(np.abs(np.asarray(y)[:, 0] - exact((i + 1) * h)).max())
     return max(errors)
 
@@ -61,9 +62,25 @@ def test_error_estimate_has_its_order(method: str) -> None:
         step = jax.jit(method_named(method).stepper(system))
         h = jnp.array([0.04, 0.02, 0.01])
         segment = Segment(jnp.full((1, 3), 0.3), jnp.zeros((2, 3)), jnp.full(3, 0.5), jnp.ones(3), jnp.zeros(3))
-        _, error = step(segment, jnp.full(3, 0.3), jnp.broadcast_to(exact(0.3)[:, None], (2, 3)), h)
+        error = step(segment, jnp.full(3, 0.3), jnp.broadcast_to(exact(0.3)[:, None], (2, 3)), h).error
     sizes = np.abs(np.asarray(error)).max(axis=0)
     np.testing.assert_allclose(np.diff(np.log2(sizes)), -5.0, atol=0.5)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_interpolant_is_of_order_4(method: str) -> None:
+    """Between the ends of a step the error is of order h^5, and at its end the interpolant is the step itself."""
+    system = compile_model(FORCED)
+    start, h = np.asarray(exact(0.3))[:, None], np.array([0.04, 0.02, 0.01])
+    with float64():
+        segment = Segment(jnp.full((1, 3), 0.3), jnp.zeros((2, 3)), jnp.full(3, 0.5), jnp.ones(3), jnp.zeros(3))
+        y = jnp.broadcast_to(start, (2, 3))
+        stepped = jax.jit(method_named(method).stepper(system))(segment, jnp.full(3, 0.3), y, h)
+        inside = [np.asarray(interpolate(jnp.full(3, theta), y, stepped.course)) for theta in (0.2, 0.5, 0.8)]
+        np.testing.assert_allclose(interpolate(jnp.ones(3), y, stepped.course), stepped.y, rtol=1e-12)
+    truth = [np.stack([exact(0.3 + theta * each) for each in h], axis=1) for theta in (0.2, 0.5, 0.8)]
+    errors = np.abs(np.array(inside) - np.array(truth)).max(axis=(0, 1))
+    np.testing.assert_allclose(np.diff(np.log2(errors)), -5.0, atol=0.3)
 
 
 @pytest.mark.parametrize(("method", "rtol"), [("rodas5p", 1e-5), ("rodas5p", 1e-9), ("tsit5", 1e-9)])

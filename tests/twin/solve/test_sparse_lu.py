@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin.solve.sparse_lu import elimination_order, factorise, solve
+from twin.precision import float64
+from twin.solve.sparse_lu import elimination_order, factorise, solve, solve_transposed
 
 
 @st.composite
@@ -31,9 +32,13 @@ def test_solution_equals_numpy(system: tuple[np.ndarray, np.ndarray]) -> None:
     size = len(right)
     entries = {(i, j): matrix[i, j] for i in range(size) for j in range(size) if matrix[i, j].any()}
     order = elimination_order(size, entries)
-    solution = np.array(solve(factorise(entries, order), order, right))
-    expected = np.linalg.solve(np.moveaxis(matrix, -1, 0), right.T[..., None])[..., 0].T
-    np.testing.assert_allclose(solution, expected, rtol=1e-10, atol=1e-12)
+    with float64():
+        factors = factorise(entries, order)
+        solutions = np.array(solve(factors, order, right)), np.array(solve_transposed(factors, order, right))
+    dense = np.moveaxis(matrix, -1, 0)
+    for solution, each in zip(solutions, (dense, np.swapaxes(dense, 1, 2)), strict=True):
+        expected = np.linalg.solve(each, right.T[..., None])[..., 0].T
+        np.testing.assert_allclose(solution, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_factors_leave_the_matrix_as_it_was() -> None:

@@ -1,0 +1,121 @@
+"""States at sample times, taken from the interpolant of each step as the loop passes them.
+
+Samples of a lane are visited in order of time: a cursor says which comes next. A sample belongs to the step that
+begins at or before it and ends after it, so that at the moment of a jump it sees the state after the jump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from twin.solve.method import Course, Lanes, States, interpolate
+
+
+class Passed(NamedTuple):
+    """Samples seen so far.
+
+    Args:
+        cursor: Number of samples that the lane has passed.
+        y: States at the samples; slots not yet passed hold zeros.
+        segment: Segment in which each was passed.
+    """
+
+    cursor: Int[Array, " lane"]
+    y: Float[Array, "sample state lane"]
+    segment: Int[Array, "sample lane"]
+
+
+class Span(NamedTuple):
+    """Where an accepted step lies in time, in the time of the borders.
+
+    Args:
+        reached: Where it begins.
+        length: Its length; 0 where there was no step.
+    """
+
+    reached: Lanes
+    length: Lanes
+
+
+def none_passed(samples: int, states: int, lanes: int) -> Passed:
+    """Before the first step."""
+    return Passed(
+        jnp.zeros(lanes, jnp.int32), jnp.zeros((samples, states, lanes)), jnp.zeros((samples, lanes), jnp.int32)
+    )
+
+
+def pass_samples(
+    ts: Float[Array, "sample lane"],
+    passed: Passed,
+    stands: Bool[Array, " lane"],
+    segment: Int[Array, " lane"],
+    span: Span,
+    y: States,
+    course: Course,
+) -> Passed:
+    """Samples seen after a step, the lanes of which stand or not."""
+    columns = jnp.arange(y.shape[1])
+
+    def put(seen: Passed, due: Array, theta: Lanes) -> Passed:
+        # An index beyond the last sample is dropped.
+        rows = jnp.where(due, seen.cursor, ts.shape[0])
+        states = seen.y.at[rows, :, columns].set(interpolate(theta, y, course).T, mode="drop")
+        segments = seen.segment.at[rows, columns].set(segment, mode="drop")
+        return Passed(seen.cursor + due, states, segments)
+
+    return _each_due(ts, passed.cursor, stands, span, put, passed)
+
+
+def pull_samples(
+    ts: Float[Array, "sample lane"],
+    cotangent: Float[Array, "sample state lane"],
+    first: Int[Array, " lane"],
+    end: Int[Array, " lane"],
+    span: Span,
+    course: Course,
+) -> tuple[States, Course, Span]:
+    """What the cotangents of samples passed in one step are in its start, its course and its place in time."""
+    columns = jnp.arange(course.shape[2])
+    of_nothing = jax.tree.map(jnp.zeros_like, (course[0], course, span))
+    moving = span._replace(length=jnp.where(span.length > 0, span.length, 1.0))
+
+    def body(carry):
+        cursor, gathered = carry
+        due = cursor < end
+        row = jnp.minimum(cursor, ts.shape[0] - 1)
+        t = jnp.where(due, ts[row, columns], moving.reached)
+        of_value = jnp.where(due, cotangent[row, :, columns].T, 0.0)
+        value = lambda y, course, span: interpolate((t - span.reached) / span.length, y, course)  # noqa: E731
+        _, pull = jax.vjp(value, course[0], course, moving)  # of the start only its shape matters
+        return cursor + due, jax.tree.map(jnp.add, gathered, pull(of_value))
+
+    return lax.while_loop(lambda carry: jnp.any(carry[0] < end), body, (first, of_nothing))[1]
+
+
+def _each_due[T](
+    ts: Array, cursor: Array, stands: Array, span: Span, put: Callable[[T, Array, Lanes], T], seen: T
+) -> T:
+    """Applies `put` to every sample of a step, one per lane at a time."""
+    columns = jnp.arange(ts.shape[1])
+    # A dose at 3 * 0.1 has been given at the sample time 0.3.
+    late = lax.stop_gradient(ts + 4 * jnp.finfo(ts.dtype).eps * jnp.abs(ts))
+    end = lax.stop_gradient(span.reached + span.length)
+
+    def due(cursor: Array) -> Array:
+        row = jnp.minimum(cursor, ts.shape[0] - 1)
+        return stands & (cursor < ts.shape[0]) & (late[row, columns] < end)
+
+    def body(carry):
+        cursor, seen = carry
+        now = due(cursor)
+        row = jnp.minimum(cursor, ts.shape[0] - 1)
+        theta = (ts[row, columns] - span.reached) / jnp.where(now, span.length, 1.0)
+        return cursor + now, put(seen, now, jnp.where(now, theta, 0.0))
+
+    return lax.while_loop(lambda carry: jnp.any(due(carry[0])), body, (cursor, seen))[1]

@@ -9,6 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from twin.cohort import (
+        Bands,
+        Beta,
+        Choice,
+        Cohort,
+        Count,
+        Gamma,
+        LogNormal,
+        LogUniform,
+        Normal,
+        Triangular,
+        Uniform,
+        simulate_cohort,
+    )
     from twin.exchange.antimony import read_antimony
     from twin.exchange.sbml import read_sbml, write_sbml
     from twin.experiment import Bolus, Change, Equilibration, Experiment, Infusion, Reset
@@ -30,6 +44,20 @@ if TYPE_CHECKING:
     from twin.study import Estimate, Noise, Prior, Study
 
 _HOME = {
+    "twin.cohort": (
+        "Bands",
+        "Beta",
+        "Choice",
+        "Cohort",
+        "Count",
+        "Gamma",
+        "LogNormal",
+        "LogUniform",
+        "Normal",
+        "Triangular",
+        "Uniform",
+        "simulate_cohort",
+    ),
     "twin.exchange.antimony": ("read_antimony",),
     "twin.exchange.sbml": ("read_sbml", "write_sbml"),
     "twin.experiment": ("Bolus", "Change", "Equilibration", "Experiment", "Infusion", "Reset"),
@@ -54,18 +82,27 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Assignment",
+    "Bands",
+    "Beta",
     "Bolus",
     "Change",
+    "Choice",
+    "Cohort",
     "ConservedTotal",
+    "Count",
     "Equilibration",
     "Estimate",
     "Event",
     "Experiment",
+    "Gamma",
     "Infusion",
     "Input",
+    "LogNormal",
+    "LogUniform",
     "Measurements",
     "Model",
     "Noise",
+    "Normal",
     "Observable",
     "Parameter",
     "Prior",
@@ -74,11 +111,14 @@ __all__ = [
     "Reset",
     "State",
     "Study",
+    "Triangular",
+    "Uniform",
     "float64",
     "read_antimony",
     "read_measurements",
     "read_sbml",
     "simulate",
+    "simulate_cohort",
     "write_sbml",
 ]
 

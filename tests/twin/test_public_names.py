@@ -9,14 +9,17 @@ from importlib import import_module
 import pytest
 
 PUBLIC = {
-    "twin": """Assignment Bolus Change ConservedTotal Equilibration Estimate Event Experiment Infusion Input
-        Measurements Model Noise Observable Parameter Prior Published Reaction Reset State Study float64
-        read_antimony read_measurements read_sbml simulate write_sbml""",
+    "twin": """Assignment Bands Beta Bolus Change Choice Cohort ConservedTotal Count Equilibration Estimate Event
+        Experiment Gamma Infusion Input LogNormal LogUniform Measurements Model Noise Normal Observable Parameter Prior
+        Published Reaction Reset State Study Triangular Uniform float64 read_antimony read_measurements read_sbml
+        simulate simulate_cohort write_sbml""",
+    "twin.cohort": """Bands Beta Choice Cohort Count Gamma LogNormal LogUniform Normal Triangular Uniform
+        simulate_cohort""",
     "twin.model": """Assignment ConservedTotal Event Input Model Observable Parameter Published Reaction State""",
     "twin.compile": "System compile_model",
     "twin.experiment": "Bolus Change Equilibration Experiment Infusion Reset",
-    "twin.solve": """METHODS Method Nodes Samples Segment Step Tolerance describe_failures integrate method_named
-        sample""",
+    "twin.solve": """METHODS Method Samples Segment Step Stepped Tolerance describe_failures integrate
+        method_named""",
     "models": "card data dataset datasets list load studies study",
 }
 

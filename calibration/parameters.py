@@ -170,7 +170,13 @@ class ParameterVector:
     def values(self, theta: Float[Array, "parameter draw"]) -> dict[str, Float[Array, "series draw"]]:
         """Value of each estimated parameter in every series, linear scale."""
         result = {}
+        # Each scale is left once for all entries, not name by name: there may be hundreds.
+        scales = {slot.scale for slot in self.slots.values() if slot.eta is None}
+        linear = {scale: from_scale(theta, scale) for scale in scales}
         for name, slot in self.slots.items():
+            if slot.eta is None:
+                result[name] = _rows(linear[slot.scale], slot.value)
+                continue
             value = theta[slot.value]
             if slot.eta is not None:
                 assert slot.between is not None  # wherever there is an eta
@@ -187,6 +193,13 @@ class ParameterVector:
             column = theta[..., index]
             columns.append(column if base is None else base**column)
         return np.stack(columns, axis=-1)
+
+
+def _rows(x: Float[Array, "parameter draw"], index: Int[np.ndarray, " series"]) -> Float[Array, "series draw"]:
+    """Rows of an array; where they are all the same one, without a gather."""
+    if (index == index[0]).all():
+        return jnp.broadcast_to(x[int(index[0])], (len(index), x.shape[1]))
+    return x[index]
 
 
 def _check_kind(estimate: Estimate) -> None:

@@ -16,7 +16,7 @@ from calibration.prediction import Prediction
 from calibration.problem import Problem
 from twin.precision import in_float64
 
-MEMORY_FOR_NODES = 192 * 2**20
+MEMORY_FOR_SAMPLES = 192 * 2**20
 
 
 class Draws(NamedTuple):
@@ -47,8 +47,10 @@ def predict_draws(
         seed: Seed of the noise.
         replicates: Readings drawn per vector and row; they follow one another in `Draws.reading`.
     """
-    lane_bytes = problem.tolerance.max_steps * (len(problem.model.state_names) + 3) * 8
-    size = max(1, min(len(thetas), MEMORY_FOR_NODES // (lane_bytes * len(problem.bindings.series))))
+    table = problem.bindings
+    numbers = 3 * len(table.system.states) + 2 * len(table.system.parameters)
+    lane_bytes = 8 * numbers * (len(table.times) + 1)
+    size = max(1, min(len(thetas), MEMORY_FOR_SAMPLES // (lane_bytes * len(table.series))))
 
     @jax.jit
     def chunk(thetas, key):

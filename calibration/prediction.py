@@ -101,8 +101,11 @@ class Predictor:
         given = {name: value for name, value in values.items() if name in names}
         if not given:
             return p
-        rows = np.array([names.index(name) for name in given])
-        return p.at[rows].set(jnp.stack(list(given.values())))
+        # A gather of given values or defaults: its transpose compiles faster than that of a scatter.
+        position = {name: index for index, name in enumerate(given)}
+        rows = np.array([position.get(name, -1) for name in names])
+        chosen = jnp.stack(list(given.values()))[np.maximum(rows, 0)]
+        return jnp.where((rows >= 0)[:, None, None], chosen, p)
 
     def __call__(self, thetas: Float[Array, "draw parameter"]) -> Prediction:
         """Predictions of all readings for many vectors; supports reverse-mode differentiation."""

@@ -47,12 +47,15 @@ class ReadingValues:
             of_parameter: Values by name in every reading.
         """
         result = {}
-        stack = jnp.stack([of_parameter[name] for name in self.names]) if self.names else None
-        for column, numbers, source in zip(self.columns, self.numbers, self.source, strict=True):
-            value = jnp.broadcast_to(jnp.asarray(numbers)[:, None], of_parameter[column].shape)
-            if stack is not None and (source >= 0).any():
-                chosen = stack[np.maximum(source, 0), np.arange(len(source))]
-                value = jnp.where((source >= 0)[:, None], chosen, value)
+        if not self.columns:
+            return result
+        shape = (*self.numbers.shape, next(iter(of_parameter.values())).shape[1])
+        values = jnp.broadcast_to(jnp.asarray(self.numbers)[..., None], shape)
+        if self.names:  # one gather for all columns
+            stack = jnp.stack([of_parameter[name] for name in self.names])
+            chosen = stack[np.maximum(self.source, 0), np.arange(shape[1])[None]]
+            values = jnp.where((self.source >= 0)[..., None], chosen, values)
+        for column, value, source in zip(self.columns, values, self.source, strict=True):
             result[column] = jnp.where((source == ABSENT)[:, None], of_parameter[column], value)
         return result
 

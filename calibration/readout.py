@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import sympy as sp
+from jax import lax
 from jaxtyping import Array, Float
 
 from calibration.bindings import Bindings
@@ -59,6 +60,15 @@ class Readout:
         self._extra = tuple(name for name in free if name not in parameters)
         self._observables = {name: model.observable_expr(name) for name in bindings.observables}
         self._scales = {name: self._scale_expression(name, noise[name]) for name in bindings.observables}
+        self._needed = {name: self._names_needed(name) for name in bindings.observables}
+
+    def _names_needed(self, observable: str) -> set[str] | None:
+        """Names in the formulas of an observable; None for all, where inputs or conditions have their own formulas."""
+        system = self.bindings.system
+        if system.model.input_names or system.locks or system.delays:
+            return None
+        formulas = (self._observables[observable], self._scales[observable])
+        return {symbol.name for formula in formulas if formula is not None for symbol in _of(formula)}
 
     def _scale_expression(self, observable: str, noise: Noise) -> sp.Expr | None:
         model = self.bindings.system.model
@@ -92,7 +102,10 @@ class Readout:
     def direct(self, values: Mapping[str, Float[Array, "series draw"]], trajectory: Trajectory) -> dict[str, Rows]:
         """What formulas of observables and noise take from the vector itself, in every reading."""
         system, lane = self.bindings.system, self.bindings.lane
-        rows = {name: values[name][lane] for name in self._free}
+        rows: dict[str, Rows] = {}
+        if self._free:  # one gather for all names, not one each: there may be hundreds
+            of_readings = jnp.stack([values[name] for name in self._free])[:, lane]
+            rows = dict(zip(self._free, of_readings, strict=True))
         if not self.own.columns:
             return rows
         index = {name: i for i, name in enumerate(system.parameters)}
@@ -108,28 +121,33 @@ class Readout:
             direct: Values by name that take the place of the trajectory's.
         """
         table = self.bindings
-        shape = trajectory.t.shape
-        value = jnp.zeros(shape)
-        scale = jnp.broadcast_to(jnp.asarray(table.noise)[:, None], shape)
-        for name, rows in table.rows_of.items():
-            prediction, spread = self._of_observable(name, rows, trajectory, direct)
-            value = value.at[rows].set(prediction)
-            if spread is not None:
-                scale = scale.at[rows].set(spread)
-        return value, scale
+        # Split by observable after one gather: the transpose of a split is a concatenation, that of a slice an array of
+        # zeros for every name in every formula.
+        order = np.concatenate(list(table.rows_of.values()))
+        sizes = [len(rows) for rows in table.rows_of.values()]
+        split = lambda x: lax.split(x[..., order, :], sizes, axis=x.ndim - 2)  # noqa: E731
+        trajectories = zip(*map(split, trajectory), strict=True)
+        names = sorted(direct)
+        of_names = split(jnp.stack([direct[name] for name in names])) if names else [jnp.zeros((0, 1, 1))] * len(sizes)
+        values, scales = [], []
+        for (name, rows), part, given in zip(table.rows_of.items(), trajectories, of_names, strict=True):
+            prediction, spread = self._of_observable(name, Trajectory(*part), names, given)
+            values.append(prediction)
+            known = jnp.broadcast_to(jnp.asarray(table.noise[rows])[:, None], prediction.shape)
+            scales.append(known if spread is None else spread)
+        back = np.argsort(order, kind="stable")
+        return jnp.concatenate(values)[back], jnp.concatenate(scales)[back]
 
     def _of_observable(
-        self, name: str, rows: np.ndarray, trajectory: Trajectory, direct: Mapping[str, Rows]
+        self, name: str, trajectory: Trajectory, names: Sequence[str], direct: Float[Array, "name reading draw"]
     ) -> tuple[Rows, Rows | None]:
-        system = self.bindings.system
-        shape = (len(rows), trajectory.t.shape[1])
-
-        def flat(x: Array) -> Array:
-            return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
-
-        t = flat(trajectory.t[rows])
-        env, mid = system.environment(t, t, flat(trajectory.y[:, rows]), flat(trajectory.params[:, rows]))
-        instead = {symbol(key): flat(x[rows]) for key, x in direct.items()}
+        system, shape = self.bindings.system, trajectory.t.shape
+        t = trajectory.t.reshape(-1)
+        y = self._rows(name, system.states, trajectory.y)
+        params = self._rows(name, system.parameters, trajectory.params)
+        env, mid = system.environment(t, t, y, params)
+        given = zip(names, self._rows(name, names, direct), strict=True)
+        instead = {symbol(key): row for key, row in given if row is not None}
         env, mid = {**env, **instead}, {**mid, **instead}
         # In the scale the observable's own name is the prediction itself.
         scale = self._scales[name]
@@ -141,6 +159,17 @@ class Readout:
             for x in compile_expressions(both, frozen)(env, mid)
         ]
         return results[0], results[1] if len(results) > 1 else None
+
+    def _rows(self, observable: str, names: Sequence[str], values: Float[Array, "name reading draw"]):
+        """The rows that the formulas of an observable use, flat; None for the others."""
+        needed = self._needed[observable]
+        index = [i for i, name in enumerate(names) if needed is None or name in needed]
+        rows: list[Array | None] = [None] * len(names)
+        if index:
+            chosen = values[np.array(index)].reshape(len(index), -1)
+            for i, row in zip(index, lax.split(chosen, [1] * len(index)), strict=True):
+                rows[i] = row[0]
+        return rows
 
 
 def _of(expression: sp.Expr) -> list[sp.Symbol]:

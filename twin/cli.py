@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from twin.commands.cache import OPT_OUT, compilation_cache
+from twin.cache import OPT_OUT
 from twin.commands.command import Command, Commands, find_commands
 from twin.commands.devices import one_device_per_core
 from twin.commands.remarks import remark, warnings_as_remarks
@@ -72,9 +72,8 @@ def _run(command: Command, args: argparse.Namespace) -> int:
     args.saved = []
     if command.computes:
         one_device_per_core()
-    cache = compilation_cache() if command.computes else contextlib.nullcontext()
     try:
-        with warnings_as_remarks(args.debug), cache:
+        with warnings_as_remarks(args.debug):
             status = command.run(args)
         sys.stdout.flush()
         return status

@@ -7,15 +7,20 @@ from collections.abc import Callable
 
 import jax
 
+from twin.cache import keep_compiled_programs
+
 
 def float64():
     """A context in which JAX computes in 64 bits; outside it the user's setting is unchanged.
+
+    The first one of a process also switches on the cache of compiled programs (see `twin.cache`).
 
     Example:
         >>> with float64():
         ...     jax.numpy.zeros(1).dtype
         dtype('float64')
     """
+    keep_compiled_programs()
     return jax.enable_x64(True)
 
 

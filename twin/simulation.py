@@ -23,10 +23,13 @@ from twin.experiment.schedule import make_schedule
 from twin.model.model import Model
 from twin.precision import in_float64
 from twin.solve import Method, Tolerance, describe_failures, integrate, method_named
-from twin.solve.nodes import numbers_per_node
+from twin.solve.past import numbers_of_past
 
-MEMORY_FOR_NODES = 256 * 2**20
-"""Bytes that the stored nodes of one compiled call may take; more draws are run in several calls."""
+MEMORY_FOR_SAMPLES = 256 * 2**20
+"""Bytes that the samples of one compiled call may take; more draws are run in several calls."""
+
+MOST_DRAWS = 8192
+"""Draws of one compiled call: enough to fill a machine, few enough to show progress."""
 
 
 @in_float64
@@ -74,7 +77,7 @@ def simulate(
     """
     if not isinstance(model, Model):
         raise ModelError(f"the model is a {type(model).__name__}", where="simulate", expected="a twin.Model")
-    times = _check_times(ts)
+    times = check_times(ts)
     experiment = Experiment(t0=min(0.0, float(times[0]))) if experiment is None else experiment
     if not isinstance(experiment, Experiment):
         found = f"the experiment is a {type(experiment).__name__}"
@@ -85,13 +88,15 @@ def simulate(
             where="ts",
             fix="drop the early times or set t0 of the experiment",
         )
-    names = _variable_names(model, variables)
+    names = variable_names(model, variables)
     system = compile_model(model)
-    expressions = tuple(_expression(model, name) for name in names)
+    expressions = tuple(expression_of(model, name) for name in names)
     values, draws = parameter_matrix(model, {} if parameters is None else parameters)
     actions = collect_actions(system, [experiment], [float(times[-1])])
-    tolerance = Tolerance(_positive(rtol, "rtol"), _positive(atol, "atol"), _count(max_steps, "max_steps"))
-    outputs, status = _in_chunks(
+    tolerance = Tolerance(
+        check_positive(rtol, "rtol"), check_positive(atol, "atol"), check_count(max_steps, "max_steps")
+    )
+    outputs, status = run_draws(
         system, method_named(solver), tolerance, expressions, actions, values[:, None, :], times
     )
     _report_failures(status, draws is not None)
@@ -170,11 +175,10 @@ def parameter_matrix(
     return np.stack(columns) if columns else np.zeros((0, draws or 1)), draws
 
 
-def _in_chunks(system, method, tolerance, expressions, actions, p, times):
-    """Draws in chunks whose stored nodes fit in memory; the last chunk is padded to reuse the program."""
-    per_lane = (tolerance.max_steps + 1) * numbers_per_node(system) * 8
+def run_draws(system, method, tolerance, expressions, actions, p, times):
+    """Draws in chunks that fit in memory; the last chunk is padded to reuse the program."""
     draws = p.shape[2]
-    size = min(draws, max(1, MEMORY_FOR_NODES // per_lane))
+    size = min(draws, draws_per_call(system, tolerance, len(expressions), len(times)))
     outputs, statuses = [], []
     for start in range(0, draws, size):
         part = p[:, :, start : start + size]
@@ -186,7 +190,16 @@ def _in_chunks(system, method, tolerance, expressions, actions, p, times):
     return np.concatenate(outputs, axis=-1), np.concatenate(statuses)
 
 
-def _check_times(ts: ArrayLike) -> Float[np.ndarray, " time"]:
+def draws_per_call(system: System, tolerance: Tolerance, outputs: int, times: int) -> int:
+    """How many draws of one experiment a compiled call takes."""
+    # States and parameters at the samples, their gathering and the outputs; all parameters once more.
+    numbers = times * (3 * len(system.states) + 2 * len(system.parameters) + outputs) + len(system.parameters)
+    if system.delays:
+        numbers += (tolerance.max_steps + 1) * numbers_of_past(system)
+    return max(1, min(MOST_DRAWS, MEMORY_FOR_SAMPLES // (8 * numbers)))
+
+
+def check_times(ts: ArrayLike) -> Float[np.ndarray, " time"]:
     try:
         times = np.atleast_1d(np.asarray(ts, dtype=np.float64))
     except (TypeError, ValueError) as error:
@@ -210,20 +223,20 @@ def _check_times(ts: ArrayLike) -> Float[np.ndarray, " time"]:
     return times
 
 
-def _positive(value: float, name: str) -> float:
+def check_positive(value: float, name: str) -> float:
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not (number and np.isfinite(value) and value > 0):
         raise ExperimentError(f"{name} is {value!r}", where="solver", expected="a positive number")
     return float(value)
 
 
-def _count(value: int, name: str) -> int:
+def check_count(value: int, name: str) -> int:
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise ExperimentError(f"{name} is {value!r}", where="solver", expected="a whole number of at least 1")
     return int(value)
 
 
-def _variable_names(model: Model, variables: Sequence[str] | None) -> list[str]:
+def variable_names(model: Model, variables: Sequence[str] | None) -> list[str]:
     if variables is None:
         return [*model.state_names, *model.observable_names]
     if isinstance(variables, str):
@@ -244,7 +257,7 @@ def _variable_names(model: Model, variables: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _expression(model: Model, name: str) -> sp.Expr:
+def expression_of(model: Model, name: str) -> sp.Expr:
     if name in model.observable_names:
         return model.observable_expr(name)
     return model.expand(model.formula(name, where=f"variable {name!r}"))
@@ -263,7 +276,7 @@ def _report_failures(status: np.ndarray, many: bool) -> None:
     warnings.warn(f"{failed} of {status.size} draws failed ({reasons}); they are NaN", TwinWarning, stacklevel=4)
 
 
-def _unit(model: Model, name: str) -> str:
+def unit_of(model: Model, name: str) -> str:
     """Unit of a part; empty for an expression, and where units are unchecked and do not fit."""
     if name not in model.parts:
         return ""
@@ -278,7 +291,7 @@ def _dataset(model, names, times, outputs, status, draws, solver, tolerance) -> 
     data = {}
     for name, values in zip(names, outputs, strict=True):
         array = values[:, 0] if draws is None else values.T
-        unit = _unit(model, name)
+        unit = unit_of(model, name)
         data[name] = xr.Variable(dims, array, {"units": unit} if unit else {})
     coords: dict = {"time": xr.Variable("time", times, {"units": model.time_unit})}
     if draws is not None:

@@ -52,14 +52,9 @@ class Objective:
     def chunk_size(self) -> int:
         """How many vectors one compiled call takes: always the same, so that it is compiled once."""
         problem = self.problem
-        lanes = len(problem.bindings.series)
-        bytes_each = (
-            problem.tolerance.max_steps
-            * (len(problem.model.state_names) + 3)
-            * lanes
-            * len(problem.parameters.slots)
-            * 8
-        )
+        table = problem.bindings
+        numbers = 3 * len(table.system.states) + 2 * len(table.system.parameters)
+        bytes_each = 8 * numbers * (len(table.times) + 1) * len(table.series) * (1 + len(problem.parameters.slots))
         # Small chunks waste little when only a few starts are still running.
         return max(1, min(LARGEST_CHUNK, MEMORY_FOR_TANGENTS // bytes_each))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import warnings
@@ -13,7 +12,6 @@ import pytest
 
 from twin.cli import main
 from twin.commands import command as command_module
-from twin.commands.cache import cache_folder, compilation_cache
 from twin.commands.command import Command, find_commands
 from twin.errors import TwinError, TwinWarning
 
@@ -201,54 +199,3 @@ def test_reader_that_goes_away_is_no_fault():
     process.stderr.close()
     assert process.wait(timeout=120) == 0
     assert b"Traceback" not in errors
-
-
-def test_cache_folder_follows_the_platform(tmp_path):
-    home = Path.home()
-    assert cache_folder({"XDG_CACHE_HOME": str(tmp_path)}, "linux").is_relative_to(tmp_path / "cytotwin")
-    assert cache_folder({"XDG_CACHE_HOME": "relative"}, "linux").is_relative_to(home / ".cache" / "cytotwin")
-    assert cache_folder({}, "darwin").is_relative_to(home / "Library" / "Caches" / "cytotwin")
-    assert cache_folder({"LOCALAPPDATA": str(tmp_path)}, "win32").is_relative_to(tmp_path / "cytotwin" / "Cache")
-    assert cache_folder({}, "win32").is_relative_to(home / "AppData" / "Local" / "cytotwin")
-
-
-@pytest.fixture
-def _no_cache_of_the_tests():
-    """The tests have a cache of their own, which `compilation_cache` would leave as it is."""
-    import jax
-    from jax.experimental.compilation_cache import compilation_cache as programs
-
-    before = jax.config.jax_compilation_cache_dir
-    jax.config.update("jax_compilation_cache_dir", None)
-    yield
-    jax.config.update("jax_compilation_cache_dir", before)
-    programs.reset_cache()
-
-
-@pytest.mark.usefixtures("_no_cache_of_the_tests")
-def test_cache_is_on_inside_the_block_only(monkeypatch, tmp_path):
-    import jax
-
-    monkeypatch.delenv("CYTOTWIN_NO_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with compilation_cache() as folder:
-        assert folder is not None
-        assert folder.is_dir()
-        assert jax.config.jax_compilation_cache_dir == str(folder)
-    assert jax.config.jax_compilation_cache_dir is None
-
-
-def test_cache_can_be_switched_off(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with compilation_cache() as folder:
-        assert folder is None
-    assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.usefixtures("_no_cache_of_the_tests")
-def test_cache_that_cannot_be_created_is_done_without(tmp_path, monkeypatch):
-    monkeypatch.delenv("CYTOTWIN_NO_CACHE")
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with compilation_cache() as folder:
-        assert folder is None

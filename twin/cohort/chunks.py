@@ -11,9 +11,8 @@ from jaxtyping import Float, Int
 
 from twin.compile.system import System
 from twin.experiment.actions import Actions
-from twin.simulation import MEMORY_FOR_NODES, _in_chunks
+from twin.simulation import draws_per_call, run_draws
 from twin.solve import Method, Tolerance
-from twin.solve.nodes import numbers_per_node
 
 LARGEST = 8192
 """Subjects of a chunk at most: what a kill can cost, seconds of work for a small model."""
@@ -50,7 +49,7 @@ class Program:
         count = p.shape[1]
         padded = np.concatenate([p, np.repeat(p[:, -1:], self.width - count, axis=1)], axis=1)
         arguments: tuple[Any, ...] = (self.system, self.method, self.tolerance, self.expressions, self.actions)
-        outputs, status = _in_chunks(*arguments, padded[:, None, :], self.times)
+        outputs, status = run_draws(*arguments, padded[:, None, :], self.times)
         outputs, status = np.array(outputs[..., :count]), np.asarray(status[:count])
         outputs[..., status != 0] = np.nan
         return outputs, status
@@ -60,5 +59,5 @@ def default_width(system: System, tolerance: Tolerance, outputs: int, times: int
     """Subjects of a chunk: bounded by `LARGEST` and by the memory for outputs, in whole calls of the integrator."""
     fitting = MEMORY_FOR_OUTPUTS // (8 * max(outputs * times, 1))
     width = max(1, min(LARGEST, fitting, size))
-    lanes = max(1, MEMORY_FOR_NODES // ((tolerance.max_steps + 1) * numbers_per_node(system) * 8))
+    lanes = draws_per_call(system, tolerance, outputs, times)
     return width - width % lanes if width > lanes else width

@@ -23,8 +23,8 @@ from twin.model.formula import parse
 from twin.model.identity import as_content, digest
 from twin.model.model import Model
 from twin.model.symbols import symbol
-from twin.simulation import _unit as unit_of
 from twin.simulation import parameter_matrix
+from twin.simulation import unit_of as unit_of
 from twin.solve.nodes import OK, REASONS, Tolerance
 
 RESERVED = frozenset({"time", "draw", SUBJECT, "quantile", "event", "condition", "reason", "status", "failures"})

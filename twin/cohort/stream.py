@@ -35,11 +35,11 @@ from twin.experiment.experiment import Experiment
 from twin.model.model import Model
 from twin.precision import in_float64
 from twin.progress import progress as progress_line
-from twin.simulation import _check_times as check_times
-from twin.simulation import _count as positive_count
-from twin.simulation import _expression as expression_of
-from twin.simulation import _positive as positive_number
-from twin.simulation import _variable_names as variable_names
+from twin.simulation import check_count as positive_count
+from twin.simulation import check_positive as positive_number
+from twin.simulation import check_times as check_times
+from twin.simulation import expression_of as expression_of
+from twin.simulation import variable_names as variable_names
 from twin.solve import Tolerance, method_named
 from twin.solve.nodes import REASONS
 

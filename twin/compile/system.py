@@ -140,8 +140,8 @@ class System:
         self,
         t: Lanes,
         mid: Lanes,
-        y: States,
-        p: Parameters,
+        y: States | Sequence[Lanes | None],
+        p: Parameters | Sequence[Lanes | None],
         locked: Float[Array, "lock lane"] | None = None,
         past: Past | None = None,
     ) -> tuple[Env, Env]:
@@ -150,8 +150,8 @@ class System:
         Args:
             t: Time.
             mid: Midpoint of the segment.
-            y: States.
-            p: Parameters.
+            y: States; rows that nobody asks for may be None.
+            p: Parameters, likewise.
             locked: Truth values of the comparisons of states in the vector field, held fixed during a step; by default
                 those at `t`.
             past: States at earlier times; without it delayed terms have no value.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from twin.compile.system import System
 from twin.experiment.schedule import Schedule
-from twin.solve.events import Choices, EventLoop, Watch
+from twin.solve.events import Choices, EventLoop
 from twin.solve.jumps import jump, on_constraints, start_states
 from twin.solve.method import Lanes
 from twin.solve.past import Past, constant_past

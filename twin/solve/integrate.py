@@ -4,7 +4,7 @@ Reverse mode replays the stored steps backwards: the adjoint of every accepted s
 the cost does not depend on the number of parameters, and memory is bounded: the starts of the steps of one page are
 stored, and where the integration was when each page began; pages before the last are integrated again when the adjoint
 comes to them. Step sizes are constants of the differentiation (as fractions of their segment, so that moving a border
-moves the steps in it); moments of events are not (see `twin.solve.events`). Forward mode differentiates the loop itself.
+moves the steps in it); moments of events are not (see `twin.solve.events`). Forward mode differentiates the loop.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from twin.compile.system import System
 from twin.errors import UnsupportedModelError
 from twin.experiment.schedule import Schedule
 from twin.solve.between import change, first_state
+from twin.solve.blocks import in_blocks, lanes_per_block
 from twin.solve.events import EventLoop
-from twin.solve.loop import Loop, Progress
 from twin.solve.jumps import on_constraints
+from twin.solve.loop import Loop, Progress
 from twin.solve.method import Method, Segment, Step
 from twin.solve.nodes import IDLE_STEP, OK, Nodes, Tolerance
 from twin.solve.past import Past
@@ -77,13 +78,34 @@ def integrate(
         gradient: The mode of differentiation that the result supports: "reverse" (`jax.grad`, `jax.vjp`) or
             "forward" (`jax.jvp`, `jax.jacfwd`).
     """
+    width = lanes_per_block(system, schedule.lanes)
+    if width >= schedule.lanes:
+        return _side_by_side(system, schedule, method, tolerance, ts, gradient)
+
+    def run(schedule: Schedule, ts: Array) -> Samples:
+        samples = _side_by_side(system, schedule, method, tolerance, ts, gradient)
+        return samples._replace(steps=jnp.broadcast_to(samples.steps, samples.status.shape))
+
+    samples = in_blocks(run, (schedule, ts), schedule.lanes, width)
+    return samples._replace(steps=jnp.max(samples.steps))
+
+
+def _side_by_side(
+    system: System,
+    schedule: Schedule,
+    method: Method,
+    tolerance: Tolerance,
+    ts: Float[Array, "sample lane"],
+    gradient: Literal["reverse", "forward"],
+) -> Samples:
+    """All lanes in one loop."""
     ts = jnp.where(jnp.isinf(ts), schedule.borders[-1], ts)
     order = jnp.argsort(lax.stop_gradient(ts), axis=0)
     in_order = jnp.take_along_axis(ts, order, axis=0)
     run = _reversible if gradient == "reverse" else _forward_only
     ended = run(system, method, tolerance, schedule, in_order)
     # What was not passed lies at the very end.
-    passed = ended.passed
+    passed = ended.passed._replace(y=ended.passed.y[:-1], segment=ended.passed.segment[:-1])
     ahead = jnp.arange(ts.shape[0])[:, None] >= passed.cursor
     y = jnp.where(ahead[:, None], ended.z[None, : len(system.states)], passed.y)
     index = jnp.where(ahead, schedule.segments - 1, passed.segment)
@@ -230,7 +252,7 @@ class _Sweep(NamedTuple):
 def _backward(system: System, method: Method, tolerance: Tolerance, kept: _Kept, cotangent: Progress):
     kept = lax.optimization_barrier(kept)
     schedule, ts = kept.schedule, kept.ts
-    loop = Loop(system, method, tolerance, schedule, ts)
+    loop, step = Loop(system, method, tolerance, schedule, ts), method.replayer(system)
     floats = {name: getattr(schedule, name) for name in _DIFFERENTIABLE}
     states = len(system.states)
     no_samples = none_passed(ts.shape[0], states, schedule.lanes)
@@ -238,14 +260,15 @@ def _backward(system: System, method: Method, tolerance: Tolerance, kept: _Kept,
     def back_one(carry):
         index, nodes, sweep = carry
         index = index - 1
-        here, following = (jax.tree.map(lambda x: x[i], nodes) for i in (index, index + 1))
+        here = jax.tree.map(lambda x: x[index], nodes)
+        following = jax.tree.map(lambda x: x[index + 1], nodes)
         at = (here.segment, here.start, here.length, here.choices)
         locked_after = None if here.choices is None else following.choices.locked
 
         def advance(differentiable, z, past):
             changed = schedule.replace(**differentiable)
             beyond = (following.segment, following.start, locked_after)
-            return _replay(system, loop.step, loop.events, changed, z, past, at, beyond)
+            return _replay(system, step, loop.events, changed, z, past, at, beyond)
 
         (_, _, course, span), pull = jax.vjp(advance, floats, here.z, kept.ended.past)
         # Later steps that looked back at this one have by now added to its share of the past.

@@ -1,12 +1,13 @@
-"""Linear systems of an implicit step, W x = b over lanes: sparse and unrolled for small systems, dense for large ones.
+"""Linear systems of an implicit step, W x = b over lanes: sparse and unrolled, or dense.
 
-Unrolled code is the fastest for a few dozen states and vectorises over lanes, but its compile time grows faster than
-the operations in it: minutes at a few thousand updates. Dense factors come from LAPACK.
+Unrolled code is the fastest for a few dozen states and vectorises over lanes, but its compile time grows with the
+operations in it. Dense factors come from LAPACK.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,20 +16,40 @@ from jax import lax
 from jax.scipy.linalg import lu_factor, lu_solve
 from jaxtyping import Array, Float
 
-from twin.solve.sparse_lu import Position, elimination_order, factorise, solve, solve_transposed
+from twin.solve import sparse_lu
+from twin.solve.sparse_lu import Position, elimination_order
 
-MOST_UNROLLED_UPDATES = 400
+MOST_UNROLLED_UPDATES = 4000
 """Updates of an elimination that are still unrolled."""
 
 type Lanes = Float[Array, " lane"]
 type States = Float[Array, "state lane"]
 type Entries = Sequence[Lanes] | Float[Array, "entry lane"]
 type Solve = Callable[[States], States]
-type Factorise = Callable[[Entries, Lanes], Solve]
 
 
-def linear_solver(mass: np.ndarray, pattern: Sequence[Position]) -> Factorise:
-    """How ``W = shift * M - J`` is solved: a function of the non-zeros of J and the shift that gives a solver.
+class LinearSystem[Factors](Protocol):
+    """How ``W = shift * M - J`` is factored and solved, for one pattern of non-zeros."""
+
+    def factorise(self, entries: Entries, shift: Lanes) -> Factors:
+        """Factors of W; not differentiated."""
+        ...
+
+    def solve(self, factors: Factors, right: States) -> States:
+        """x in W x = b."""
+        ...
+
+    def solve_transposed(self, factors: Factors, right: States) -> States:
+        """x in W' x = b."""
+        ...
+
+    def product(self, entries: Entries, shift: Lanes, x: States) -> States:
+        """W x, whose derivative in W is what solutions need."""
+        ...
+
+
+def linear_system(mass: np.ndarray, pattern: Sequence[Position]) -> LinearSystem:
+    """The kind that is faster for a pattern.
 
     Args:
         mass: Diagonal of M, ones and zeros.
@@ -39,51 +60,69 @@ def linear_solver(mass: np.ndarray, pattern: Sequence[Position]) -> Factorise:
     if all((i, i) in positions for i in range(size)):
         order = elimination_order(size, positions)
         if sum(len(pivot.rows) * len(pivot.columns) for pivot in order) <= MOST_UNROLLED_UPDATES:
-            return lambda entries, shift: _sparse(mass, pattern, order, entries, shift)
-    return lambda entries, shift: _dense(mass, pattern, entries, shift)
+            return Sparse(mass, pattern, order)
+    return Dense(mass, pattern)
 
 
-def _sparse(mass: np.ndarray, pattern: Sequence[Position], order, entries: Entries, shift: Lanes) -> Solve:
-    """A solver without pivoting, unrolled, whose derivative in the matrix is that of the implicit function."""
-    matrix = {position: -value for position, value in zip(pattern, entries, strict=True)}
-    for i in np.flatnonzero(mass).tolist():
-        matrix[i, i] = matrix.get((i, i), 0.0) + shift
-    # Without the barrier XLA computes factors anew inside the fusions of the solve.
-    factors = lax.optimization_barrier(factorise(jax.tree.map(lax.stop_gradient, matrix), order))
+def differentiable_solver[F](system: LinearSystem[F], factors: F, entries: Entries, shift: Lanes) -> Solve:
+    """A solver whose derivative in W is that of the implicit function, with the factors used again."""
+    return lambda right: lax.custom_linear_solve(
+        lambda x: system.product(entries, shift, x),
+        right,
+        lambda _, b: system.solve(factors, b),
+        lambda _, b: system.solve_transposed(factors, b),
+    )
 
-    def product(x: States) -> States:
+
+class Sparse:
+    """Without pivoting, unrolled in the given order."""
+
+    def __init__(self, mass: np.ndarray, pattern: Sequence[Position], order: tuple[sparse_lu.Pivot, ...]) -> None:
+        self.mass, self.pattern, self.order = mass, pattern, order
+
+    def factorise(self, entries: Entries, shift: Lanes) -> sparse_lu.Factors:
+        # Without the barrier XLA computes factors anew inside the fusions of the solve.
+        return lax.optimization_barrier(sparse_lu.factorise(self._matrix(entries, shift), self.order))
+
+    def solve(self, factors: sparse_lu.Factors, right: States) -> States:
+        return jnp.stack(sparse_lu.solve(factors, self.order, right))
+
+    def solve_transposed(self, factors: sparse_lu.Factors, right: States) -> States:
+        return jnp.stack(sparse_lu.solve_transposed(factors, self.order, right))
+
+    def product(self, entries: Entries, shift: Lanes, x: States) -> States:
         rows: list = [0.0] * x.shape[0]
-        for (i, j), value in matrix.items():
+        for (i, j), value in self._matrix(entries, shift).items():
             rows[i] = rows[i] + value * x[j]
         return jnp.stack(rows)
 
-    def solver(right: States) -> States:
-        return lax.custom_linear_solve(
-            product,
-            right,
-            lambda _, b: jnp.stack(solve(factors, order, b)),
-            lambda _, b: jnp.stack(solve_transposed(factors, order, b)),
-        )
-
-    return solver
+    def _matrix(self, entries: Entries, shift: Lanes) -> dict[Position, Lanes]:
+        matrix = {position: -value for position, value in zip(self.pattern, entries, strict=True)}
+        for i in np.flatnonzero(self.mass).tolist():
+            matrix[i, i] = matrix.get((i, i), 0.0) + shift
+        return matrix
 
 
-def _dense(mass: np.ndarray, pattern: Sequence[Position], entries: Entries, shift: Lanes) -> Solve:
-    """A solver with partial pivoting, whose derivative in the matrix is that of the implicit function."""
-    rows, columns = np.array(pattern, dtype=int).reshape(-1, 2).T
-    values = (entries if isinstance(entries, jax.Array) else jnp.stack(entries)).T
-    size = len(mass)
-    jacobian = jnp.zeros((*shift.shape, size, size), values.dtype).at[..., rows, columns].set(values)
-    matrix = shift[:, None, None] * np.diag(mass) - jacobian
-    factors = lu_factor(lax.stop_gradient(matrix))
+class Dense:
+    """With partial pivoting, by LAPACK."""
 
-    def solver(right: States) -> States:
-        solution = lax.custom_linear_solve(
-            lambda x: jnp.einsum("lij,lj->li", matrix, x),
-            right.T,
-            lambda _, b: lu_solve(factors, b[..., None])[..., 0],
-            lambda _, b: lu_solve(factors, b[..., None], trans=1)[..., 0],
-        )
-        return solution.T
+    def __init__(self, mass: np.ndarray, pattern: Sequence[Position]) -> None:
+        self.mass = mass
+        self.rows, self.columns = np.array(pattern, dtype=int).reshape(-1, 2).T
 
-    return solver
+    def factorise(self, entries: Entries, shift: Lanes):
+        values = (entries if isinstance(entries, jax.Array) else jnp.stack(entries)).T
+        size = len(self.mass)
+        jacobian = jnp.zeros((*shift.shape, size, size), values.dtype).at[..., self.rows, self.columns].set(values)
+        return lu_factor(shift[:, None, None] * np.diag(self.mass) - jacobian)
+
+    def solve(self, factors, right: States) -> States:
+        return lu_solve(factors, right.T[..., None])[..., 0].T
+
+    def solve_transposed(self, factors, right: States) -> States:
+        return lu_solve(factors, right.T[..., None], trans=1)[..., 0].T
+
+    def product(self, entries: Entries, shift: Lanes, x: States) -> States:
+        values = entries if isinstance(entries, jax.Array) else jnp.stack(entries)
+        of_jacobian = jnp.zeros_like(x).at[self.rows].add(values * x[self.columns])
+        return shift * self.mass[:, None] * x - of_jacobian

@@ -17,8 +17,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from twin.compile.system import System
 from twin.experiment.schedule import Schedule
-from twin.solve.events import BY_EXECUTION, NOTHING, Choices, EventLoop, Watch
 from twin.solve.between import arrive, first_state
+from twin.solve.events import BY_EXECUTION, NOTHING, Choices, EventLoop, Watch
 from twin.solve.method import Lanes, Method, Segment, States, Step
 from twin.solve.nodes import (
     IDLE_STEP,

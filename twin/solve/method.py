@@ -97,5 +97,9 @@ class Method(Protocol):
     order: int
 
     def stepper(self, system: System) -> Step:
-        """A function that advances the lanes of `system` by one step."""
+        """A function that advances the lanes of `system` by one step; forward mode may differentiate it."""
+        ...
+
+    def replayer(self, system: System) -> Step:
+        """The same function for the adjoint, which reverse mode differentiates."""
         ...

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from twin.compile.system import System
 from twin.solve.events import Choices
 
 OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_STEADY, TOO_MANY_WAITING = 0, 1, 2, 3, 4
@@ -54,14 +53,6 @@ class Nodes(NamedTuple):
     length: Float[Array, "node lane"]
     cursor: Int[Array, "node lane"]
     choices: Choices | None
-
-
-def numbers_per_node(system: System) -> int:
-    """How many numbers a node of one lane takes."""
-    count = len(system.states) + 3
-    if system.events is not None:
-        count += system.events.count * system.events.slots * (1 + system.events.width)
-    return count + (4 * len(system.states) + 2 if system.delays else 0)
 
 
 def describe_failures(status: np.ndarray) -> str:

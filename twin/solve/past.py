@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from twin.compile.system import System
 from twin.solve.method import Lanes, States
 
 
@@ -64,6 +65,11 @@ class Past(NamedTuple):
             ahead = wide - self.now
             states = jnp.where(ahead[:, None] > 0, self.y_now + self.slope_now * ahead[:, None], states)
         return jnp.moveaxis(states, 1, 0).reshape(states.shape[1], t.size)
+
+
+def numbers_of_past(system: System) -> int:
+    """How many numbers the past of one lane takes, step by step."""
+    return 4 * len(system.states) + 2
 
 
 def constant_past(t: Lanes, y: States) -> Past:

@@ -22,13 +22,13 @@ class Passed(NamedTuple):
 
     Args:
         cursor: Number of samples that the lane has passed.
-        y: States at the samples; slots not yet passed hold zeros.
-        segment: Segment in which each was passed.
+        y: States at the samples, and one row more that nobody reads.
+        segment: Segment in which each was passed, likewise.
     """
 
     cursor: Int[Array, " lane"]
-    y: Float[Array, "sample state lane"]
-    segment: Int[Array, "sample lane"]
+    y: Float[Array, "sample+1 state lane"]
+    segment: Int[Array, "sample+1 lane"]
 
 
 class Span(NamedTuple):
@@ -46,7 +46,7 @@ class Span(NamedTuple):
 def none_passed(samples: int, states: int, lanes: int) -> Passed:
     """Before the first step."""
     return Passed(
-        jnp.zeros(lanes, jnp.int32), jnp.zeros((samples, states, lanes)), jnp.zeros((samples, lanes), jnp.int32)
+        jnp.zeros(lanes, jnp.int32), jnp.zeros((samples + 1, states, lanes)), jnp.zeros((samples + 1, lanes), jnp.int32)
     )
 
 
@@ -60,14 +60,24 @@ def pass_samples(
     course: Course,
 ) -> Passed:
     """Samples seen after a step, the lanes of which stand or not."""
-    columns = jnp.arange(y.shape[1])
 
     def put(seen: Passed, due: Array, theta: Lanes) -> Passed:
-        # An index beyond the last sample is dropped.
-        rows = jnp.where(due, seen.cursor, ts.shape[0])
-        states = seen.y.at[rows, :, columns].set(interpolate(theta, y, course).T, mode="drop")
-        segments = seen.segment.at[rows, columns].set(segment, mode="drop")
-        return Passed(seen.cursor + due, states, segments)
+        rows = jnp.where(due, seen.cursor, ts.shape[0])  # the last row takes what nobody asked for
+        states = interpolate(theta, y, course)[None]
+        segments = segment[None]
+
+        # Lane by lane, not as a scatter: a loop with one in it is not compiled as one function on a CPU.
+        def of_lane(lane: Array, seen: tuple[Array, Array]) -> tuple[Array, Array]:
+            row, nothing = rows[lane], jnp.int32(0)
+            one = lax.dynamic_slice_in_dim(states, lane, 1, axis=2)
+            here = lax.dynamic_slice_in_dim(segments, lane, 1, axis=1)
+            return (
+                lax.dynamic_update_slice(seen[0], one, (row, nothing, lane)),
+                lax.dynamic_update_slice(seen[1], here, (row, lane)),
+            )
+
+        lanes = jnp.int32(y.shape[1])
+        return Passed(seen.cursor + due, *lax.fori_loop(jnp.int32(0), lanes, of_lane, seen[1:]))
 
     return _each_due(ts, passed.cursor, stands, span, put, passed)
 

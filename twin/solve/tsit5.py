@@ -68,3 +68,6 @@ class Tsit5:
             return Stepped(after, error, h * combine(course, k))
 
         return step
+
+    def replayer(self, system: System) -> Step:
+        return self.stepper(system)

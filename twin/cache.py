@@ -1,16 +1,16 @@
-"""JAX's cache of compiled programs on disk, so that the second run of a command does not compile again.
+"""JAX's cache of compiled programs on disk, so that the second run of a program does not compile again.
 
-Only the program ``twin`` switches it on; importing the library changes nothing.
+The first computation of a process switches it on; importing the library changes nothing.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,22 +39,20 @@ def cache_folder(environ: Mapping[str, str] = os.environ, system: str = sys.plat
     return Path.home() / ".cache" / "cytotwin" / leaf
 
 
-@contextmanager
-def compilation_cache() -> Iterator[Path | None]:
-    """Use the cache inside the block and put JAX's settings back after it; yields its folder, None if there is none.
+@functools.cache
+def keep_compiled_programs() -> Path | None:
+    """Use the cache from now on, once per process; returns its folder, None if there is none.
 
     Nothing is cached if ``CYTOTWIN_NO_CACHE`` is set (to anything but 0), or the folder cannot be written. A cache
     that the user has set up (``JAX_COMPILATION_CACHE_DIR``) is left as it is.
     """
     if os.environ.get(OPT_OUT, "0") not in ("", "0"):
-        yield None
-        return
+        return None
     import jax
     from jax.experimental.compilation_cache import compilation_cache as programs
 
     if jax.config.jax_compilation_cache_dir:
-        yield Path(jax.config.jax_compilation_cache_dir)
-        return
+        return Path(jax.config.jax_compilation_cache_dir)
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,25 +60,11 @@ def compilation_cache() -> Iterator[Path | None]:
             pass
     except OSError:
         # A home that cannot be written is common on clusters; without a cache all still works.
-        yield None
-        return
-    wanted: dict[str, object] = {
-        "jax_compilation_cache_dir": str(folder),
-        "jax_persistent_cache_min_compile_time_secs": SHORTEST_COMPILE,
-    }
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST_COMPILE)
     if find_spec("filelock"):  # which JAX needs to keep a limit
-        wanted["jax_compilation_cache_max_size"] = LARGEST_BYTES
-    before = {name: getattr(jax.config, name) for name in wanted}
-    _update(jax, wanted)
+        jax.config.update("jax_compilation_cache_max_size", LARGEST_BYTES)
     # JAX looks at the settings once, at its first compilation.
     programs.reset_cache()
-    try:
-        yield folder
-    finally:
-        _update(jax, before)
-        programs.reset_cache()
-
-
-def _update(jax, settings: Mapping[str, object]) -> None:
-    for name, value in settings.items():
-        jax.config.update(name, value)
+    return folder

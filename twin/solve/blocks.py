@@ -1,0 +1,78 @@
+"""Many lanes as blocks: one after the other on a device, and side by side on several devices.
+
+A block is as wide as vector units and caches like it. Lanes wait only for the slowest of their own block, and since
+lanes are ordered by experiment, those of a block are alike. Several devices (GPUs, or CPU devices as
+``jax_num_cpu_devices`` makes them) share the blocks; nothing in the caller's code changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array
+
+from twin.compile.system import System
+
+BYTES_OF_STAGES = 128 * 2**10
+"""Room for the stages of a block; about what a core keeps close by."""
+
+FEWEST_LANES, MOST_LANES = 16, 64
+AXIS = "lane"
+
+
+def lanes_per_block(system: System, lanes: int) -> int:
+    """Width of the blocks into which so many lanes are cut; on a GPU all go side by side."""
+    devices = jax.device_count()
+    if system.delays:  # their past is one array for all lanes
+        return lanes
+    if jax.default_backend() != "cpu":
+        return math.ceil(lanes / devices)
+    fitting = BYTES_OF_STAGES // (64 * max(1, len(system.states)))
+    width = max(FEWEST_LANES, min(MOST_LANES, fitting))
+    # Equal blocks: as many as are needed, and no more lanes in each than then have to be.
+    return math.ceil(lanes / math.ceil(lanes / width))
+
+
+def _spread_already() -> bool:
+    """Whether the caller has given each device its share, as a sampler does with its chains."""
+    return bool(jax.sharding.get_abstract_mesh().manual_axes)
+
+
+def in_blocks[T](run: Callable[..., T], arguments: tuple, lanes: int, width: int) -> T:
+    """The results of `run` for all lanes.
+
+    Args:
+        run: From trees of arrays whose last axis are lanes to a tree of such arrays.
+        arguments: What it takes, for all lanes.
+        lanes: Number of lanes.
+        width: Lanes of a block.
+    """
+    if width >= lanes:
+        return run(*arguments)
+    needed = math.ceil(lanes / width)
+    devices = 1 if _spread_already() else min(jax.device_count(), needed)
+    blocks = math.ceil(needed / devices) * devices
+    # Lanes of the last blocks that nobody asked for repeat the last one.
+    index = np.minimum(np.arange(blocks * width), lanes - 1)
+
+    def cut(x: Array) -> Array:
+        return jnp.moveaxis(x[..., index].reshape(*x.shape[:-1], blocks, width), -2, 0)
+
+    def join(x: Array) -> Array:
+        x = jnp.moveaxis(x, 0, -2)
+        return x.reshape(*x.shape[:-2], blocks * width)[..., :lanes]
+
+    def one_by_one(*parts):
+        return lax.map(lambda each: run(*each), parts)
+
+    if devices > 1:
+        spread = PartitionSpec(AXIS)
+        mesh = Mesh(np.array(jax.devices()[:devices]), (AXIS,))
+        one_by_one = jax.shard_map(one_by_one, mesh=mesh, in_specs=spread, out_specs=spread, check_vma=False)
+    return jax.tree.map(join, one_by_one(*jax.tree.map(cut, arguments)))

@@ -23,7 +23,12 @@ def pin(core: int) -> None:
 
 def write_description(path: Path) -> None:
     """Writes processor, operating system, versions and date."""
-    description = {
+    path.write_text(json.dumps(description(), indent=2) + "\n")
+
+
+def description() -> dict[str, object]:
+    """Processor, operating system, versions and date."""
+    return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "core used": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "any",
@@ -33,7 +38,6 @@ def write_description(path: Path) -> None:
         "versions": {name: _version(name) for name in DISTRIBUTIONS},
         "date": datetime.now(UTC).date().isoformat(),
     }
-    path.write_text(json.dumps(description, indent=2) + "\n")
 
 
 def _processor() -> str:

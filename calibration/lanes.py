@@ -2,7 +2,7 @@
 
 `jax.vmap` of a solver written for one trajectory would put the batch first and repeat work for finished lanes. Here
 a function is written for many vectors at once; `vmap`, nested or not, reaches that version, and `grad` and `jvp` reach
-its own derivative.
+its own derivative. The second derivative is the forward derivative of that one, with directions as further lanes.
 """
 
 from __future__ import annotations
@@ -12,26 +12,29 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
+
+from twin.errors import ProblemError
 
 type Vector = Float[Array, " parameter"]
 type Vectors = Float[Array, "draw parameter"]
+type WithJacobian = Callable[[Vectors], tuple[Array, Array]]
 
 
-def batched(of_many: Callable[[Vectors], object]) -> Callable[[Vectors], object]:
-    """`of_many`, such that mapping it over a further axis merges that axis into the first."""
+def batched(of_many: Callable) -> Callable:
+    """`of_many`, such that mapping it over a further axis merges that axis into the first of its arguments."""
 
     @custom_vmap
-    def merged(thetas: Vectors):
-        return of_many(thetas)
+    def merged(*rows: Vectors):
+        return of_many(*rows)
 
     @merged.def_vmap
-    def _(axis_size: int, in_batched: list[bool], thetas: Array):
-        if not in_batched[0]:
-            thetas = jnp.broadcast_to(thetas, (axis_size, *thetas.shape))
-        outer, inner, size = thetas.shape
-        result = merged(thetas.reshape(outer * inner, size))
-        split = jax.tree.map(lambda x: x.reshape(outer, inner, *x.shape[1:]), result)
+    def _(axis_size: int, in_batched: list[bool], *rows: Array):
+        given = zip(rows, in_batched, strict=True)
+        wide = [x if mapped else jnp.broadcast_to(x, (axis_size, *x.shape)) for x, mapped in given]
+        result = merged(*(x.reshape(-1, *x.shape[2:]) for x in wide))
+        split = jax.tree.map(lambda x: x.reshape(axis_size, -1, *x.shape[1:]), result)
         return split, jax.tree.map(lambda _: True, split)
 
     return merged
@@ -39,19 +42,23 @@ def batched(of_many: Callable[[Vectors], object]) -> Callable[[Vectors], object]
 
 def differentiable(
     value_of_many: Callable[[Vectors], Float[Array, "draw *shape"]],
-    value_and_jacobian_of_many: Callable[[Vectors], tuple[Array, Array]],
+    value_and_jacobian_of_many: WithJacobian,
+    only_once: str = "",
 ) -> Callable[[Array], Array]:
     """A function of one vector from its batched value and its batched value with Jacobian.
 
     Args:
         value_of_many: From [draw, parameter] to [draw, ...].
         value_and_jacobian_of_many: The same with the Jacobian [draw, ..., parameter].
+        only_once: Why the derivative of the Jacobian's program is not the second derivative, where it is not.
 
     Returns:
-        A function of [parameter] that `jax.jit`, `grad`, `jvp`, `jacfwd`, `jacrev` and `vmap` work on (not a second
-        derivative: the Jacobian is computed by a rule that is not itself differentiable).
+        A function of [parameter] that `jax.jit`, `grad`, `jvp`, `jacfwd`, `jacrev` and `vmap` work on, and once more
+        those in forward mode: `jax.hessian(f)`, `jax.jvp(jax.grad(f), ...)`, `jax.jacfwd(jax.jacrev(f))`. Reverse mode
+        of a derivative (`jax.grad` of `jax.grad`) is a NotImplementedError of JAX, which finds no transpose of
+        `custom_vmap_call`; a third derivative, and a second one where `only_once` is given, is a `ProblemError`.
     """
-    value, value_and_jacobian = batched(value_of_many), batched(value_and_jacobian_of_many)
+    value, with_jacobian = batched(value_of_many), _with_derivative(value_and_jacobian_of_many, only_once)
 
     @jax.custom_jvp
     def function(theta: Vector) -> Array:
@@ -59,8 +66,44 @@ def differentiable(
 
     @function.defjvp
     def _(primals: tuple[Vector], tangents: tuple[Vector]):
-        result, jacobian = value_and_jacobian(primals[0][None])  # type: ignore[misc]
+        result, jacobian = with_jacobian(primals[0])
         # Not a matrix product: its transpose would ask for float64 by name, which JAX refuses outside the x64 context.
-        return result[0], jnp.sum(jacobian[0] * tangents[0], axis=-1)
+        return result, jnp.sum(jacobian * tangents[0], axis=-1)
 
     return function
+
+
+def _with_derivative(
+    value_and_jacobian_of_many: WithJacobian, only_once: str
+) -> Callable[[Vector], tuple[Array, Array]]:
+    """Value and Jacobian of one vector, differentiable once in forward mode.
+
+    The rules of JAX would not do: they map the derivative of the rule in `batched`, which maps itself without end.
+    """
+    first = batched(value_and_jacobian_of_many)
+    second = batched(lambda thetas, along: jax.jvp(value_and_jacobian_of_many, (thetas,), (along,))[1])
+
+    @jax.custom_jvp
+    def with_jacobian(theta: Vector) -> tuple[Array, Array]:
+        return jax.tree.map(lambda x: x[0], first(theta[None]))
+
+    @with_jacobian.defjvp
+    def _(primals: tuple[Vector], tangents: tuple[Vector]):
+        if only_once:
+            raise ProblemError("a second derivative is asked for", expected=f"first derivatives, since {only_once}")
+        return with_jacobian(primals[0]), push(primals[0], tangents[0])
+
+    @jax.custom_jvp
+    def push(theta: Vector, direction: Vector) -> tuple[Array, Array]:
+        return jax.tree.map(lambda x: x[0], second(theta[None], direction[None]))
+
+    def of_push(primals: tuple[Vector, Vector], tangents: tuple[Vector | SymbolicZero, Vector | SymbolicZero]):
+        if not isinstance(tangents[0], SymbolicZero):
+            raise ProblemError("a third derivative is asked for", expected="derivatives up to the second")
+        result = push(*primals)
+        if isinstance(tangents[1], SymbolicZero):
+            return result, jax.tree.map(jnp.zeros_like, result)
+        return result, push(primals[0], tangents[1])
+
+    push.defjvp(of_push, symbolic_zeros=True)
+    return with_jacobian

@@ -41,24 +41,21 @@ def batched(of_many: Callable) -> Callable:
 
 
 def differentiable(
-    value_of_many: Callable[[Vectors], Float[Array, "draw *shape"]],
-    value_and_jacobian_of_many: WithJacobian,
-    only_once: str = "",
+    value_of_many: Callable[[Vectors], Float[Array, "draw *shape"]], value_and_jacobian_of_many: WithJacobian
 ) -> Callable[[Array], Array]:
     """A function of one vector from its batched value and its batched value with Jacobian.
 
     Args:
         value_of_many: From [draw, parameter] to [draw, ...].
         value_and_jacobian_of_many: The same with the Jacobian [draw, ..., parameter].
-        only_once: Why the derivative of the Jacobian's program is not the second derivative, where it is not.
 
     Returns:
         A function of [parameter] that `jax.jit`, `grad`, `jvp`, `jacfwd`, `jacrev` and `vmap` work on, and once more
         those in forward mode: `jax.hessian(f)`, `jax.jvp(jax.grad(f), ...)`, `jax.jacfwd(jax.jacrev(f))`. Reverse mode
         of a derivative (`jax.grad` of `jax.grad`) is a NotImplementedError of JAX, which finds no transpose of
-        `custom_vmap_call`; a third derivative, and a second one where `only_once` is given, is a `ProblemError`.
+        `custom_vmap_call`; a third derivative is a `ProblemError`.
     """
-    value, with_jacobian = batched(value_of_many), _with_derivative(value_and_jacobian_of_many, only_once)
+    value, with_jacobian = batched(value_of_many), _with_derivative(value_and_jacobian_of_many)
 
     @jax.custom_jvp
     def function(theta: Vector) -> Array:
@@ -73,9 +70,7 @@ def differentiable(
     return function
 
 
-def _with_derivative(
-    value_and_jacobian_of_many: WithJacobian, only_once: str
-) -> Callable[[Vector], tuple[Array, Array]]:
+def _with_derivative(value_and_jacobian_of_many: WithJacobian) -> Callable[[Vector], tuple[Array, Array]]:
     """Value and Jacobian of one vector, differentiable once in forward mode.
 
     The rules of JAX would not do: they map the derivative of the rule in `batched`, which maps itself without end.
@@ -89,8 +84,6 @@ def _with_derivative(
 
     @with_jacobian.defjvp
     def _(primals: tuple[Vector], tangents: tuple[Vector]):
-        if only_once:
-            raise ProblemError("a second derivative is asked for", expected=f"first derivatives, since {only_once}")
         return with_jacobian(primals[0]), push(primals[0], tangents[0])
 
     @jax.custom_jvp

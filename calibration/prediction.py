@@ -132,7 +132,7 @@ class Predictor:
         """
         values = self.values(thetas)
         d_values = jax.vmap(jax.jacfwd(lambda theta: self._flat(self.values(theta[None]))))(thetas)
-        trajectory, ok = self._solve({k: jax.lax.stop_gradient(v) for k, v in values.items()}, "forward")
+        trajectory, ok = self._solve(values, "forward")
         direct = self.readout.direct(values, trajectory)
         value, scale = self.readout(trajectory, direct)
         d_value = jnp.zeros((*value.T.shape, thetas.shape[1]))

@@ -197,16 +197,9 @@ class Problem:
         self.predictor = Predictor(
             self.bindings, self.parameters, self.fixed, self.noise, self.method, self.tolerance, own
         )
-        system = self.bindings.system
-        first_order = "derivatives through events and constraints are exact to first order only"
-        self._log_likelihood = differentiable(
-            self.log_likelihood_many,
-            self.log_likelihood_and_gradient_many,
-            first_order if system.events is not None or not system.mass.all() else "",
-        )
-        sensitivities = "the sensitivities of single readings are not differentiable; log_likelihood's gradient is"
-        self._residuals = differentiable(self.residuals_many, self._residuals_and_jacobian_many, sensitivities)
-        self._simulate = differentiable(self._simulate_many, self._simulate_and_jacobian_many, sensitivities)
+        self._log_likelihood = differentiable(self.log_likelihood_many, self.log_likelihood_and_gradient_many)
+        self._residuals = differentiable(self.residuals_many, self._residuals_and_jacobian_many)
+        self._simulate = differentiable(self._simulate_many, self._simulate_and_jacobian_many)
 
     def __repr__(self) -> str:
         table = self.measurements.table

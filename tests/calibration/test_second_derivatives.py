@@ -14,7 +14,7 @@ from calibration import Problem
 from twin import Bolus, Event, Experiment
 from twin.errors import ProblemError
 from twin.model import Model
-from twin.model.parts import Observable, Parameter, Reaction, State
+from twin.model.parts import Observable, Parameter, State
 from twin.precision import float64
 from twin.study import Estimate, Noise, Prior
 
@@ -123,24 +123,41 @@ def test_mapped_products_are_those_of_a_loop(dosed: Problem, product: Callable) 
     assert max(lanes) == MANY.shape[0] * DIRECTIONS.shape[0]
 
 
-def test_what_there_is_no_second_derivative_of(dosed: Problem, table_of_rows: Callable[..., pd.DataFrame]) -> None:
+def test_reverse_over_reverse_and_third_derivatives_are_refused(dosed: Problem) -> None:
     v = DIRECTIONS[0]
     with pytest.raises(NotImplementedError, match="custom_vmap"):
         jax.eval_shape(jax.grad(lambda theta: jax.grad(dosed.log_likelihood)(theta) @ v), THETA)
     with pytest.raises(ProblemError, match="third derivative"):
         jax.eval_shape(jax.jacfwd(jax.hessian(dosed.log_likelihood)), THETA)
-    for function in (dosed.residuals, dosed.simulate):
-        with pytest.raises(ProblemError, match="second derivative"):
-            jax.eval_shape(jax.jacfwd(jax.jacrev(function)), THETA)
+
+
+def test_sums_of_squares_of_residuals_have_the_hessian_of_the_likelihood(decaying: Problem) -> None:
+    """Forward over forward mode through residuals, forward over reverse mode through the likelihood."""
+    table = decaying.measurements.table
+    # Implicit steps, and coarse ones: the Hessian is exactly that of the discrete solution all the same.
+    problem = Problem(decaying.model, table, decaying.estimates, decaying.noise, solver="rodas5p", rtol=1e-4, atol=1e-6)
+    squares = jax.jit(jax.jacfwd(jax.jacrev(lambda theta: -0.5 * jnp.sum(problem.residuals(theta) ** 2))))(DECAY)
+    hessian = np.asarray(jax.jit(jax.hessian(problem.log_likelihood))(DECAY))
+    np.testing.assert_allclose(hessian, squares, atol=1e-11 * np.abs(hessian).max())
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-12 * np.abs(hessian).max())
+
+
+def test_through_moments_that_move(table_of_rows: Callable[..., pd.DataFrame]) -> None:
+    """An event triggered by a state, executed after a delay that is estimated."""
     model = Model(
         "halved",
         [State("A", "A0")],
-        [Parameter("k", 0.5), Parameter("A0", 2.0)],
-        [Reaction("loss", "A ->", "k * A")],
+        [Parameter("k", 0.5), Parameter("A0", 2.0), Parameter("lag", 0.2)],
+        odes={"A": "-k * A * (1 + 0.3 * A)"},
         observables=[Observable("y", "A")],
-        events=[Event("halve", "A < 1", {"A": "A / 2"})],
+        events=[Event("halve", "A < 1.2", {"A": "A / 2 + 0.1 * time"}, delay="lag", from_trigger_time=False)],
     )
-    table = table_of_rows([("e", "1", "y", 1.0, 1.3), ("e", "1", "y", 2.0, 0.5)])
-    problem = Problem(model, table, [Estimate("k", 0.01, 10.0)], Noise("normal", 0.2))
-    with pytest.raises(ProblemError, match="first order only"):
-        jax.eval_shape(jax.hessian(problem.log_likelihood), jnp.zeros(1))
+    table = table_of_rows([("e", "1", "y", t, v) for t, v in ((0.5, 1.9), (1.4, 0.9), (2.0, 0.8))])
+    estimates = [Estimate(name, 0.01, 10.0, scale="lin") for name in ("k", "A0", "lag")]
+    problem = Problem(model, table, estimates, Noise("normal", 0.2), **EXACT)
+    theta = np.asarray(problem.nominal)
+    gradient, step = jax.jit(jax.grad(problem.log_likelihood)), 1e-5
+    slopes = [(gradient(theta + d) - gradient(theta - d)) / (2 * step) for d in step * np.eye(3)]
+    hessian = np.asarray(jax.jit(jax.hessian(problem.log_likelihood))(theta))
+    np.testing.assert_allclose(hessian, slopes, atol=1e-6 * np.abs(hessian).max())
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-9 * np.abs(hessian).max())

@@ -324,11 +324,18 @@ class EventLoop:
         slope = lax.stop_gradient(self._slope(t, y, segment))
         at = lax.stop_gradient((t, y))
         _, speed = self._moving_roots(*at, slope, lax.stop_gradient(segment))
-        value = self.program.roots(self._env(t, y, segment), t)
-        pick = jnp.maximum(cause, 0)[None]
-        value, speed = (jnp.take_along_axis(x, pick, axis=0)[0] for x in (value, lax.stop_gradient(speed)))
+        picked = lambda x: jnp.take_along_axis(x, jnp.maximum(cause, 0)[None], axis=0)[0]  # noqa: E731
+        speed = lax.stop_gradient(picked(speed))
         moves = (cause >= 0) & (speed != 0)
-        return jnp.where(moves, -(value - lax.stop_gradient(value)) / jnp.where(moves, speed, 1.0), shift)
+
+        def newton(t: Lanes, y: States) -> Lanes:
+            value = picked(self.program.roots(self._env(t, y, segment), t))
+            return jnp.where(moves, -(value - lax.stop_gradient(value)) / jnp.where(moves, speed, 1.0), 0.0)
+
+        # The first step has the right first derivative, the second the right second one.
+        first = newton(t, y)
+        second = newton(t + first * segment.clock, drift(self.system, t, y, segment, first))
+        return jnp.where(moves, first + second, shift)
 
     def enter(self, t: Lanes, z: Array, filled: Array, shift: Lanes, segment: Segment, before: Segment) -> Array:
         """The extended state with the slots filled that begin to wait, and on the course of the new locks.
@@ -343,8 +350,8 @@ class EventLoop:
         """
         y, waiting = self.split(z)
         if self.locks:
-            turn = lax.stop_gradient(self._slope(t, y, before) - self._slope(t, y, segment))
-            y = on_constraints(self.system, t, y + turn * self.system.mass[:, None] * shift, segment)
+            turned = drift(self.system, t, y, before, shift)
+            y = drift(self.system, t + shift * segment.clock, turned, segment, -shift)
         if not self.program.count:
             return self.join(y, waiting)
         there = drift(self.system, t, y, segment, shift)

@@ -177,7 +177,7 @@ class Rodas5P:
             return plan.stepped(y, plan.stages(segment, t, y, h).k)
 
         def forward(segment: Segment, t: Lanes, y: States, h: Lanes):
-            stages = plan.stages(segment, t, y, h)
+            stages = plan.stages(segment, t, y, h, differentiable=True)
             return plan.stepped(y, stages.k), (segment, t, y, h, stages)
 
         step.defvjp(forward, lambda kept, cotangent: plan.adjoint(*kept, cotangent))
@@ -251,10 +251,14 @@ class _Plan:
         of_k = advance[:, None, None] * cotangent.y + np.eye(STAGES)[STAGES - 1][:, None, None] * cotangent.error
         of_k += sum(row[:, None, None] * each for row, each in zip(self.course, cotangent.course, strict=True))
 
+        # Not the factors themselves, which are constants of a further derivative.
+        solver = differentiable_solver(self.linear, stages.factors, stages.entries, 1.0 / (GAMMA * h))
+        solve_transposed = jax.linear_transpose(solver, y)
+
         def stage(carry, row: tuple[Array, ...]):
             of_k, of_start, of_h = carry
             index, a_row, c_row, node = row
-            u = self.linear.solve_transposed(stages.factors, lax.dynamic_index_in_dim(of_k, index, 0, keepdims=False))
+            (u,) = solve_transposed(lax.dynamic_index_in_dim(of_k, index, 0, keepdims=False))
             moment, states = t + node * h * segment.clock, y + jnp.tensordot(a_row, k, 1)
             _, pull = jax.vjp(lambda *at: at[0].slope(system, *at[1:]), segment, moment, states)
             of_here = lax.optimization_barrier(pull(u))

@@ -35,11 +35,7 @@ from twin.experiment.experiment import Experiment
 from twin.model.model import Model
 from twin.precision import in_float64
 from twin.progress import progress as progress_line
-from twin.simulation import check_count as positive_count
-from twin.simulation import check_positive as positive_number
-from twin.simulation import check_times as check_times
-from twin.simulation import expression_of as expression_of
-from twin.simulation import variable_names as variable_names
+from twin.simulation import check_count, check_positive, check_times, expression_of, variable_names
 from twin.solve import Tolerance, method_named
 from twin.solve.nodes import REASONS
 
@@ -124,13 +120,13 @@ def simulate_cohort(
     refuse_reserved(names)
     summaries = check_summaries(summaries, names, len(times))
     tolerance = Tolerance(
-        positive_number(rtol, "rtol"), positive_number(atol, "atol"), positive_count(max_steps, "max_steps")
+        check_positive(rtol, "rtol"), check_positive(atol, "atol"), check_count(max_steps, "max_steps")
     )
     system = compile_model(model)
     counted = [condition(model, item) for item in summaries if isinstance(item, Count)]
     expressions = (*(expression_of(model, name) for name in names), *counted)
     width = default_width(system, tolerance, len(expressions), len(times), cohort.size)
-    width = width if chunk is None else min(positive_count(chunk, "chunk"), cohort.size)
+    width = width if chunk is None else min(check_count(chunk, "chunk"), cohort.size)
     actions = collect_actions(system, [experiment], [float(times[-1])])
     program = Program(system, method_named(solver), tolerance, expressions, actions, times, width)
     kept = check_kept(keep, names, wanted=to is not None or not summaries)

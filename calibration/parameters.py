@@ -171,7 +171,7 @@ class ParameterVector:
         """Value of each estimated parameter in every series, linear scale."""
         result = {}
         # Each scale is left once for all entries, not name by name: there may be hundreds.
-        scales = {slot.scale for slot in self.slots.values() if slot.eta is None}
+        scales = dict.fromkeys(slot.scale for slot in self.slots.values() if slot.eta is None)
         linear = {scale: from_scale(theta, scale) for scale in scales}
         for name, slot in self.slots.items():
             if slot.eta is None:

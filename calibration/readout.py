@@ -110,7 +110,7 @@ class Readout:
             return rows
         index = {name: i for i, name in enumerate(system.parameters)}
         needed = {*self.own.columns, *self.own.names} & set(index)
-        of_parameter = {name: trajectory.params[index[name]] for name in needed}
+        of_parameter = {name: trajectory.params[index[name]] for name in sorted(needed)}
         return rows | self.own.rows(of_parameter | rows)
 
     def __call__(self, trajectory: Trajectory, direct: Mapping[str, Rows]) -> tuple[Rows, Rows]:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from calibration.prediction import Prediction
 from calibration.problem import Problem
 from twin.precision import in_float64
+from twin.solve import numbers_per_sample
 
 MEMORY_FOR_SAMPLES = 192 * 2**20
 
@@ -48,8 +49,7 @@ def predict_draws(
         replicates: Readings drawn per vector and row; they follow one another in `Draws.reading`.
     """
     table = problem.bindings
-    numbers = 3 * len(table.system.states) + 2 * len(table.system.parameters)
-    lane_bytes = 8 * numbers * (len(table.times) + 1)
+    lane_bytes = 8 * numbers_per_sample(table.system) * (len(table.times) + 1)
     size = max(1, min(len(thetas), MEMORY_FOR_SAMPLES // (lane_bytes * len(table.series))))
 
     @jax.jit

@@ -22,7 +22,7 @@ from twin.experiment.experiment import Experiment
 from twin.experiment.schedule import make_schedule
 from twin.model.model import Model
 from twin.precision import in_float64
-from twin.solve import Method, Tolerance, describe_failures, integrate, method_named
+from twin.solve import Method, Tolerance, describe_failures, integrate, method_named, numbers_per_sample
 from twin.solve.past import numbers_of_past
 
 MEMORY_FOR_SAMPLES = 256 * 2**20
@@ -192,8 +192,7 @@ def run_draws(system, method, tolerance, expressions, actions, p, times):
 
 def draws_per_call(system: System, tolerance: Tolerance, outputs: int, times: int) -> int:
     """How many draws of one experiment a compiled call takes."""
-    # States and parameters at the samples, their gathering and the outputs; all parameters once more.
-    numbers = times * (3 * len(system.states) + 2 * len(system.parameters) + outputs) + len(system.parameters)
+    numbers = times * (numbers_per_sample(system) + outputs) + len(system.parameters)
     if system.delays:
         numbers += (tolerance.max_steps + 1) * numbers_of_past(system)
     return max(1, min(MOST_DRAWS, MEMORY_FOR_SAMPLES // (8 * numbers)))

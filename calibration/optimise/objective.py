@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from calibration.problem import Problem
+from twin.solve import numbers_per_sample
 
 MEMORY_FOR_TANGENTS = 384 * 2**20
 LARGEST_CHUNK = 16
@@ -53,8 +54,8 @@ class Objective:
         """How many vectors one compiled call takes: always the same, so that it is compiled once."""
         problem = self.problem
         table = problem.bindings
-        numbers = 3 * len(table.system.states) + 2 * len(table.system.parameters)
-        bytes_each = 8 * numbers * (len(table.times) + 1) * len(table.series) * (1 + len(problem.parameters.slots))
+        samples = (len(table.times) + 1) * len(table.series)
+        bytes_each = 8 * numbers_per_sample(table.system) * samples * (1 + len(problem.parameters.slots))
         # Small chunks waste little when only a few starts are still running.
         return max(1, min(LARGEST_CHUNK, MEMORY_FOR_TANGENTS // bytes_each))
 

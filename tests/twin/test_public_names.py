@@ -19,7 +19,7 @@ PUBLIC = {
     "twin.compile": "System compile_model",
     "twin.experiment": "Bolus Change Equilibration Experiment Infusion Reset",
     "twin.solve": """METHODS Method Samples Segment Step Stepped Tolerance describe_failures integrate
-        method_named""",
+        method_named numbers_per_sample""",
     "models": "card data dataset datasets list load studies study",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +28,7 @@ class Derived:
     """
 
     def __init__(self, formulas: Mapping[str, str], known: Sequence[str]) -> None:
-        parsed = {name: _read(text, known, f"cohort, {name!r}") for name, text in formulas.items()}
+        parsed = {name: read_formula(text, known, f"cohort, {name!r}") for name, text in formulas.items()}
         self.names = order(parsed, where="cohort") if parsed else ()
         self._programs = [compile_expressions([parsed[name]], frozenset()) for name in self.names]
 
@@ -59,7 +59,7 @@ class Constraints:
             found = f"the constraints are {texts!r:.80}"
             raise ExperimentError(found, where="cohort", expected='a sequence of comparisons such as ["p < 40*c"]')
         self.texts = tuple(texts)
-        parsed = [_read(text, known, f"constraint {text!r}") for text in self.texts]
+        parsed = [read_formula(text, known, f"constraint {text!r}") for text in self.texts]
         for text, expression in zip(self.texts, parsed, strict=True):
             if not is_condition(expression):
                 raise ExperimentError(
@@ -83,7 +83,19 @@ def is_condition(expression: sp.Expr) -> bool:
     return isinstance(condition, Boolean) and condition != sp.Ne(expression, 0)
 
 
-def _read(text: str, known: Sequence[str], where: str) -> sp.Expr:
+def read_formula(text: str, known: Collection[str], where: str, expected: str = "names of the cohort") -> sp.Expr:
+    """A formula all of whose names are known.
+
+    Args:
+        text: The formula.
+        known: Names that it may use.
+        where: Where it stands, for errors.
+        expected: What the names are.
+
+    Raises:
+        ExperimentError: It is no text.
+        UnknownSymbolError: It uses another name.
+    """
     if not isinstance(text, str):
         raise ExperimentError(f"a {type(text).__name__} is given", where=where, expected="a formula as text")
     expression = parse(text, where=where)
@@ -92,7 +104,7 @@ def _read(text: str, known: Sequence[str], where: str) -> sp.Expr:
             raise UnknownSymbolError(
                 f"unknown name {name!r} in {text!r}",
                 where=where,
-                expected="names of the cohort",
+                expected=expected,
                 fix=suggestion(name, known),
             )
     return expression

@@ -15,16 +15,14 @@ from jaxtyping import Float
 from twin.cohort.bands import Quantiles, memory
 from twin.cohort.chunks import Program
 from twin.cohort.cohort import Cohort
-from twin.cohort.formulas import is_condition
+from twin.cohort.formulas import is_condition, read_formula
 from twin.cohort.layout import SUBJECT, Field, Layout
 from twin.cohort.summaries import AbstractAccumulator, Bands, Count, Counts, Summary
-from twin.errors import ExperimentError, UnknownSymbolError, suggestion
-from twin.model.formula import parse
+from twin.errors import ExperimentError, suggestion
 from twin.model.identity import as_content, digest
 from twin.model.model import Model
 from twin.model.symbols import symbol
-from twin.simulation import parameter_matrix
-from twin.simulation import unit_of as unit_of
+from twin.simulation import parameter_matrix, unit_of
 from twin.solve.nodes import OK, REASONS, Tolerance
 
 RESERVED = frozenset({"time", "draw", SUBJECT, "quantile", "event", "condition", "reason", "status", "failures"})
@@ -153,19 +151,12 @@ def condition(model: Model, summary: Count) -> sp.Expr:
         UnknownSymbolError: It uses a name that the model does not have.
     """
     where = f"count {summary.name!r}"
-    expression = parse(summary.condition, where=where)
+    known = model.formula_names.union(model.observable_names)
+    names = "states, observables, assignments, reactions, inputs, parameters and time"
+    expression = read_formula(summary.condition, known, where, names)
     if not is_condition(expression):
         expected = 'a condition such as "V > 1e4"'
         raise ExperimentError(f"{summary.condition!r} is no comparison", where=where, expected=expected)
-    known = model.formula_names.union(model.observable_names)
-    for name in sorted(str(item) for item in expression.free_symbols):
-        if name not in known:
-            raise UnknownSymbolError(
-                f"unknown name {name!r} in {summary.condition!r}",
-                where=where,
-                expected="states, observables, assignments, reactions, inputs, parameters and time",
-                fix=suggestion(name, known),
-            )
     read = {symbol(name): formula for name, formula in model.observable_formulas.items()}
     return model.expand(cast("sp.Expr", expression.xreplace(read)))
 

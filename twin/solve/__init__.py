@@ -1,6 +1,6 @@
 """Integration of a `System` over lanes: methods, adaptive steps, events, samples, gradients."""
 
-from twin.solve.integrate import Samples, integrate
+from twin.solve.integrate import Samples, integrate, numbers_per_sample
 from twin.solve.method import Method, Segment, Step, Stepped
 from twin.solve.methods import METHODS, method_named
 from twin.solve.nodes import Tolerance, describe_failures
@@ -16,4 +16,5 @@ __all__ = [
     "describe_failures",
     "integrate",
     "method_named",
+    "numbers_per_sample",
 ]

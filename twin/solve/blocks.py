@@ -51,10 +51,8 @@ def in_blocks[T](run: Callable[..., T], arguments: tuple, lanes: int, width: int
         run: From trees of arrays whose last axis are lanes to a tree of such arrays.
         arguments: What it takes, for all lanes.
         lanes: Number of lanes.
-        width: Lanes of a block.
+        width: Lanes of a block, fewer than all.
     """
-    if width >= lanes:
-        return run(*arguments)
     needed = math.ceil(lanes / width)
     devices = 1 if _spread_already() else min(jax.device_count(), needed)
     blocks = math.ceil(needed / devices) * devices

@@ -56,6 +56,11 @@ class Samples(NamedTuple):
     steps: Int[Array, ""]
 
 
+def numbers_per_sample(system: System) -> int:
+    """How many numbers a sample of one lane takes: its states and parameters, and copies of them on the way."""
+    return 3 * len(system.states) + 2 * len(system.parameters)
+
+
 def integrate(
     system: System,
     schedule: Schedule,

@@ -135,11 +135,16 @@ def _tableau() -> tuple[np.ndarray, np.ndarray]:
     return a, c
 
 
+def _advance() -> np.ndarray:
+    """Weights of the stages in the change of the states."""
+    last = STAGES - 1
+    return _tableau()[0][last] + np.eye(STAGES)[last]
+
+
 def _course() -> np.ndarray:
     """Coefficients of the powers of theta in the interpolant, as weights of the stages."""
-    advance = _tableau()[0][STAGES - 1] + np.eye(STAGES)[STAGES - 1]
     first, second, third = np.array(H)
-    return np.stack([advance + first, second - first, third - second, -third])
+    return np.stack([_advance() + first, second - first, third - second, -third])
 
 
 class _Stages(NamedTuple):
@@ -166,7 +171,7 @@ class Rodas5P:
 
     def stepper(self, system: System) -> Step:
         plan = _Plan(system)
-        return lambda segment, t, y, h: plan.stepped(y, plan.stages(segment, t, y, h, differentiable=True).k)
+        return lambda segment, t, y, h: plan.stepped(y, plan.stages(segment, t, y, h).k)
 
     def replayer(self, system: System) -> Step:
         """The same with an adjoint written by hand: a third of the time and of the compilation of the derived one."""
@@ -177,7 +182,7 @@ class Rodas5P:
             return plan.stepped(y, plan.stages(segment, t, y, h).k)
 
         def forward(segment: Segment, t: Lanes, y: States, h: Lanes):
-            stages = plan.stages(segment, t, y, h, differentiable=True)
+            stages = plan.stages(segment, t, y, h)
             return plan.stepped(y, stages.k), (segment, t, y, h, stages)
 
         step.defvjp(forward, lambda kept, cotangent: plan.adjoint(*kept, cotangent))
@@ -195,16 +200,8 @@ class _Plan:
         self.course = _course()
         self.nodes, self.d = np.array(NODES), np.array(D)
 
-    def stages(self, segment: Segment, t: Lanes, y: States, h: Lanes, differentiable: bool = False) -> _Stages:
-        """All stages of a step.
-
-        Args:
-            segment: Conditions.
-            t: Time at the start.
-            y: States there.
-            h: Length.
-            differentiable: Whether forward mode is to differentiate it.
-        """
+    def stages(self, segment: Segment, t: Lanes, y: States, h: Lanes) -> _Stages:
+        """All stages of a step; forward mode may differentiate them."""
         system, linear = self.system, self.linear
         entries, by_time = lax.optimization_barrier(
             system.linearise(t, segment.mid, y, segment.params, segment.locked, segment.past)
@@ -214,9 +211,7 @@ class _Plan:
             return _Stages(k, entries, by_time, None)
         shift = 1.0 / (GAMMA * h)
         factors = linear.factorise(*jax.tree.map(lax.stop_gradient, (entries, shift)))
-        solve = lambda right: linear.solve(factors, right)  # noqa: E731
-        if differentiable:
-            solve = differentiable_solver(linear, factors, entries, shift)
+        solve = differentiable_solver(linear, factors, entries, shift)
         drift = by_time * segment.clock * h
 
         def stage(k: Array, row: tuple[Array, ...]) -> tuple[Array, None]:
@@ -247,8 +242,7 @@ class _Plan:
         system, k = self.system, stages.k
         if not len(y):
             return jax.tree.map(jnp.zeros_like, (segment, t, y, h))
-        advance = self.a[STAGES - 1] + np.eye(STAGES)[STAGES - 1]
-        of_k = advance[:, None, None] * cotangent.y + np.eye(STAGES)[STAGES - 1][:, None, None] * cotangent.error
+        of_k = jnp.asarray(_advance()[:, None, None] * cotangent.y).at[STAGES - 1].add(cotangent.error)
         of_k += sum(row[:, None, None] * each for row, each in zip(self.course, cotangent.course, strict=True))
 
         # Not the factors themselves, which are constants of a further derivative.

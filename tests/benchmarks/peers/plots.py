@@ -17,7 +17,6 @@ from .tables import ratio_to_best_peer
 COLOURS = {
     "cytotwin": "#0072b2",
     "cytotwin tsit5": "#56b4e9",
-    "cytotwin auto": "#004c77",
     "libRoadRunner": "#d55e00",
     "libRoadRunner Adams": "#e69f00",
     "diffrax Kvaerno5": "#009e73",

@@ -29,7 +29,6 @@ CPP = "swig libopenblas-dev libhdf5-serial-dev cmake g++"
 ENGINES: dict[str, Engine] = {
     "cytotwin": Engine("cytotwin", "cytotwin", {"solver": "rodas5p"}),
     "cytotwin tsit5": Engine("cytotwin", "cytotwin", {"solver": "tsit5"}),
-    "cytotwin auto": Engine("cytotwin", "cytotwin", {"solver": "auto"}),
     "AMICI forward": Engine("amici_cpp", "amici", {"mode": "forward"}, CPP),
     "AMICI adjoint": Engine("amici_cpp", "amici", {"mode": "adjoint"}, CPP),
     "AMICI JAX": Engine("amici_jax", "amici", {}, CPP),

@@ -21,7 +21,7 @@ from ..scenarios import SCENARIOS, Scenario
 from .settings import Settings
 
 ENGINES = (
-    "cytotwin", "cytotwin tsit5", "cytotwin auto", "libRoadRunner", "libRoadRunner Adams", "diffrax Kvaerno5",
+    "cytotwin", "cytotwin tsit5", "libRoadRunner", "libRoadRunner Adams", "diffrax Kvaerno5",
     "diffrax Tsit5", "SciPy LSODA", "SciPy Radau",
 )  # fmt: skip
 NON_STIFF = {"cytotwin tsit5", "libRoadRunner Adams", "diffrax Tsit5"}

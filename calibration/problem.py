@@ -24,10 +24,11 @@ from twin import library
 from twin.compile import compile_model
 from twin.errors import ProblemError, TwinWarning, suggestion
 from twin.experiment import Experiment
+from twin.experiment.schedule import make_schedule
 from twin.measurements import Measurements, read_measurements
 from twin.model import Model
 from twin.precision import float64, in_float64
-from twin.solve import Tolerance, method_named
+from twin.solve import METHODS, Method, Tolerance, choose, method_named
 from twin.study import Estimate, Noise, Study
 
 
@@ -49,7 +50,7 @@ class Problem:
         fixed: Model parameters held at another value than the model's default, linear scale.
         name: Name for reports.
         score_scale: Scale on which predictions are scored, by observable: "lin" (default) or "log10".
-        solver: Integration method.
+        solver: Integration method: "rodas5p", "tsit5", or "auto" for the one that is faster at the nominal vector.
         rtol: Relative tolerance.
         atol: Absolute tolerance, in the units of the states.
         max_steps: Most steps per trajectory.
@@ -60,6 +61,7 @@ class Problem:
     Attributes:
         names: Entries of the vector, for instance ``"beta"``, ``"beta[3]"``, ``"beta_between"``.
         nominal: Reference vector, estimation scale.
+        method: The integration method; that of ``solver="auto"`` is chosen once and kept by variants of the problem.
         lower: Lower bounds, estimation scale.
         upper: Upper bounds, estimation scale.
 
@@ -92,7 +94,9 @@ class Problem:
         self.fixed = dict(fixed or {})
         self.score_scale = dict(score_scale or {})
         _check_tolerance(rtol, atol, max_steps)
-        self.tolerance, self.method = Tolerance(rtol, atol, max_steps), method_named(solver)
+        self.tolerance = Tolerance(rtol, atol, max_steps)
+        # What "auto" stands for is chosen when everything else is known.
+        self.method = method_named(solver, lambda: METHODS["rodas5p"])
         self.noise = _noise_by_observable(noise, self.measurements.observables)
         self.experiments = _experiments(experiments or {}, self.measurements, model)
         _check_fixed(self.fixed, model)
@@ -109,6 +113,9 @@ class Problem:
         self.by_reading = _check_by_reading(by_reading, len(self.measurements))
         _check_readings(self.measurements.table, self.noise_models)
         self._bind()
+        if (method := method_named(solver, self._faster)) is not self.method:
+            self.method = method
+            self._bind()
         if len(self.measurements) < len(self.names):
             warnings.warn(
                 f"{len(self.measurements)} readings for {len(self.names)} estimated numbers: "
@@ -201,11 +208,23 @@ class Problem:
         self._residuals = differentiable(self.residuals_many, self._residuals_and_jacobian_many)
         self._simulate = differentiable(self._simulate_many, self._simulate_and_jacobian_many)
 
+    @in_float64
+    def _faster(self) -> Method:
+        """The faster method for all series at the nominal vector."""
+        table = self.bindings
+
+        @jax.jit
+        def schedule(theta: Array):
+            p = self.predictor.model_parameters(self.predictor.values(theta[None]), 1)
+            return make_schedule(table.system, table.actions, p)
+
+        return choose(table.system, schedule(self.nominal), self.tolerance)
+
     def __repr__(self) -> str:
         table = self.measurements.table
         return (
             f"Problem({self.name!r}: {len(table)} readings in {len(self.bindings.series)} series, "
-            f"{len(self.names)} estimated numbers)"
+            f"{len(self.names)} estimated numbers, {self.method.name})"
         )
 
     @property

@@ -22,7 +22,7 @@ from twin.experiment.experiment import Experiment
 from twin.experiment.schedule import make_schedule
 from twin.model.model import Model
 from twin.precision import in_float64
-from twin.solve import Method, Tolerance, describe_failures, integrate, method_named, numbers_per_sample
+from twin.solve import AUTO, Method, Tolerance, choose, describe_failures, integrate, method_named, numbers_per_sample
 from twin.solve.past import numbers_of_past
 
 MEMORY_FOR_SAMPLES = 256 * 2**20
@@ -30,6 +30,9 @@ MEMORY_FOR_SAMPLES = 256 * 2**20
 
 MOST_DRAWS = 8192
 """Draws of one compiled call: enough to fill a machine, few enough to show progress."""
+
+MOST_TRIED = 16
+"""Draws that a method is chosen by."""
 
 
 @in_float64
@@ -55,14 +58,16 @@ def simulate(
         experiment: What is done; default: nothing, from ``t0 = min(0, ts[0])`` on.
         variables: What to return: names of states, observables, assignments, reactions (their flux), inputs or
             parameters, or expressions of them such as ``"T + E + I"``. Default: states and observables.
-        solver: "rodas5p" (stiff and non-stiff) or "tsit5" (non-stiff).
+        solver: "rodas5p" (stiff and non-stiff), "tsit5" (non-stiff), or "auto" for the one that is faster here: both
+            are tried on up to 16 of the draws first, which costs compiling both.
         rtol: Relative tolerance per step.
         atol: Absolute tolerance per step, in the units of the states.
         max_steps: Most steps per trajectory.
 
     Returns:
         A dataset with dimension "time" (and "draw"), units in ``attrs["units"]`` of each variable and the provenance
-        in ``attrs``. Draws whose integration failed are NaN; their number is in ``attrs["failed"]``.
+        in ``attrs``: with ``solver="auto"`` the method that was taken, too, as ``attrs["solver"]``. Draws whose
+        integration failed are NaN; their number is in ``attrs["failed"]``.
 
     Raises:
         ExperimentError: times, targets or values that make no sense.
@@ -96,11 +101,32 @@ def simulate(
     tolerance = Tolerance(
         check_positive(rtol, "rtol"), check_positive(atol, "atol"), check_count(max_steps, "max_steps")
     )
-    outputs, status = run_draws(
-        system, method_named(solver), tolerance, expressions, actions, values[:, None, :], times
-    )
+    method = method_named(solver, lambda: choose_for_draws(system, tolerance, expressions, actions, values))
+    outputs, status = run_draws(system, method, tolerance, expressions, actions, values[:, None, :], times)
     _report_failures(status, draws is not None)
-    return _dataset(model, names, times, outputs, status, draws, solver, tolerance)
+    ds = _dataset(model, names, times, outputs, status, draws, method.name, tolerance)
+    return ds.assign_attrs(solver_chosen=AUTO) if solver == AUTO else ds
+
+
+def choose_for_draws(
+    system: System,
+    tolerance: Tolerance,
+    expressions: tuple[sp.Expr, ...],
+    actions: Actions,
+    p: Float[np.ndarray, "parameter draw"],
+) -> Method:
+    """The method that "auto" stands for: the faster one for some draws, the first and the last among them."""
+    system.expect(expressions)
+    schedule = _scheduled(system, actions, p[:, evenly(p.shape[1])][:, None, :])
+    return choose(system, schedule, tolerance)
+
+
+_scheduled = jax.jit(make_schedule, static_argnums=0)
+
+
+def evenly(count: int) -> Int[np.ndarray, " tried"]:
+    """Which of so many draws a method is chosen by."""
+    return np.linspace(0, count - 1, min(count, MOST_TRIED)).round().astype(int)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))

@@ -18,7 +18,7 @@ PUBLIC = {
     "twin.model": """Assignment ConservedTotal Event Input Model Observable Parameter Published Reaction State""",
     "twin.compile": "System compile_model",
     "twin.experiment": "Bolus Change Equilibration Experiment Infusion Reset",
-    "twin.solve": """METHODS Method Samples Segment Step Stepped Tolerance describe_failures integrate
+    "twin.solve": """AUTO METHODS Method Samples Segment Step Stepped Tolerance choose describe_failures integrate
         method_named numbers_per_sample""",
     "models": "card data dataset datasets list load studies study",
 }

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Entry:
         done: Subjects that are finished.
         failures: Number of subjects by status.
         state: File with the state of the summaries; empty before there is any.
+        solver: The method taken; empty in journals that do not say.
     """
 
     fingerprint: str
@@ -46,6 +47,7 @@ class Entry:
     done: int
     failures: dict[str, int]
     state: str
+    solver: str = ""
 
 
 class Journal:
@@ -112,7 +114,7 @@ class Journal:
         if state:
             with open(self.folder / name, "wb") as file:
                 np.savez(file, allow_pickle=False, **state)
-        entry = Entry(entry.fingerprint, entry.width, entry.done, entry.failures, name)
+        entry = replace(entry, state=name)
         part = self._file.with_suffix(".part")
         part.write_text(json.dumps({"format": FORMAT, **vars(entry)}), encoding="utf-8")
         os.replace(part, self._file)

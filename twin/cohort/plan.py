@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -22,7 +22,8 @@ from twin.errors import ExperimentError, suggestion
 from twin.model.identity import as_content, digest
 from twin.model.model import Model
 from twin.model.symbols import symbol
-from twin.simulation import parameter_matrix, unit_of
+from twin.simulation import choose_for_draws, evenly, parameter_matrix, unit_of
+from twin.solve import AUTO, Method, method_named
 from twin.solve.nodes import OK, REASONS, Tolerance
 
 RESERVED = frozenset({"time", "draw", SUBJECT, "quantile", "event", "condition", "reason", "status", "failures"})
@@ -59,6 +60,23 @@ class Plan:
     def values(self, columns: Mapping[str, np.ndarray]) -> Float[np.ndarray, "parameter subject"]:
         """All parameters of the model for some subjects."""
         return parameter_matrix(self.model, {name: columns[name] for name in self.parameters})[0]
+
+    def with_method(self, recorded: str = "") -> Plan:
+        """The plan with a method in the place of "auto": the one that a run was begun with, or else the faster one.
+
+        Args:
+            recorded: Name of the former; empty for a run that begins.
+        """
+        if self.attrs["solver"] != AUTO:
+            return self
+        method = method_named(recorded) if recorded else self._faster()
+        attrs = {**self.attrs, "solver": method.name, "solver_chosen": AUTO}
+        return replace(self, program=replace(self.program, method=method), attrs=attrs)
+
+    def _faster(self) -> Method:
+        program, subjects = self.program, evenly(self.cohort.size)
+        p = self.values(self.cohort.rows_of(subjects))
+        return choose_for_draws(program.system, program.tolerance, program.expressions, program.actions, p)
 
     def accumulators(self) -> list[AbstractAccumulator]:
         """The summaries, empty."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from twin.model.model import Model
 from twin.precision import in_float64
 from twin.progress import progress as progress_line
 from twin.simulation import check_count, check_positive, check_times, expression_of, variable_names
-from twin.solve import Tolerance, method_named
+from twin.solve import METHODS, Tolerance, method_named
 from twin.solve.nodes import REASONS
 
 STORES = {
@@ -128,7 +129,9 @@ def simulate_cohort(
     width = default_width(system, tolerance, len(expressions), len(times), cohort.size)
     width = width if chunk is None else min(check_count(chunk, "chunk"), cohort.size)
     actions = collect_actions(system, [experiment], [float(times[-1])])
-    program = Program(system, method_named(solver), tolerance, expressions, actions, times, width)
+    # What "auto" stands for is chosen when it is known that there is something to simulate.
+    method = method_named(solver, lambda: METHODS["rodas5p"])
+    program = Program(system, method, tolerance, expressions, actions, times, width)
     kept = check_kept(keep, names, wanted=to is not None or not summaries)
     by_subject = to is not None or bool(kept)
     attrs = provenance(model, cohort, solver, tolerance)
@@ -161,6 +164,7 @@ def _target(to: object) -> Path:
 
 
 def _in_memory(plan: Plan, shown: bool) -> xr.Dataset:
+    plan = plan.with_method()
     accumulators = plan.accumulators()
     layout = plan.layout(accumulators)
     if (needed := layout.bytes()) > MOST_MEMORY:
@@ -193,11 +197,12 @@ def _on_disk(plan: Plan, target: Path, shown: bool, overwrite: bool, fixed_width
         if entry is not None and fixed_width and entry.width != plan.program.width:
             found = f"the run was begun with chunks of {entry.width} subjects, not {plan.program.width}"
             raise ExperimentError(found, where=str(target), fix=f"leave chunk out, or chunk={entry.width}")
+        plan = plan.with_method(entry.solver if entry is not None else "")
         accumulators = plan.accumulators()
         layout = plan.layout(accumulators)
         store = kind(journal.store)
         if entry is None:
-            entry = _begin(journal, store, layout, Entry(own, plan.program.width, 0, {}, ""))
+            entry = _begin(journal, store, layout, Entry(own, plan.program.width, 0, {}, "", plan.program.method.name))
         _restore(accumulators, journal.load(entry))
         entry = _run(plan, store, accumulators, entry, journal, shown)
         _finish(store, accumulators, entry)
@@ -275,7 +280,7 @@ def _run(
             failures = dict(entry.failures)
             for code in np.unique(status[status != 0]).tolist():
                 failures[str(code)] = failures.get(str(code), 0) + int((status == code).sum())
-            entry = Entry(entry.fingerprint, width, start + len(status), failures, "")
+            entry = replace(entry, done=start + len(status), failures=failures, state="")
             if journal is not None:
                 entry = journal.write(entry, _state(accumulators))
             failed = sum(failures.values())

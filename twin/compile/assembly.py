@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from twin.compile.evaluate import Env
 from twin.compile.grouped import GroupedExpressions
+from twin.compile.sparse_map import SparseMap
 from twin.compile.switches import MIDDLE, TIME
 from twin.model.derivative import derivatives
 
@@ -50,13 +51,11 @@ class Assembly:
         locks: Sequence[sp.Symbol],
         frozen: frozenset[sp.Symbol],
     ) -> None:
-        self.size = size
         slopes_of_rates = [symbol for rate in rates.values() for symbol in rate.free_symbols]
         self._others = [*rates, *slopes_of_rates, *locks, MIDDLE]
-        symbols = [*states, *parameters, *self._others]
-        self._weights = GroupedExpressions(list(coefficients.values()), symbols, frozen)
-        self._terms = GroupedExpressions(list(terms), symbols, frozen)
-        self.rows, self.columns = np.array(list(coefficients), dtype=int).reshape(-1, 2).T
+        kinds = states, parameters, self._others
+        rows, columns, weights, terms = _weighted(coefficients, terms)
+        self._terms = GroupedExpressions(terms, kinds, frozen)
         slopes, owners, places = [], [], []
         in_time = []
         position = {symbol: index for index, symbol in enumerate(states)}
@@ -69,42 +68,56 @@ class Assembly:
                     places.append(position[symbol])
             by_rate = derivatives(term, list(rates))
             in_time.append(sp.Add(*(a * b for a, b in zip(by_rate, rates.values(), strict=True))))
+        self._derivatives = GroupedExpressions([*slopes, *in_time], kinds, frozen)
         # Every (weight, slope) pair whose product adds to an entry of the Jacobian.
         pairs = [
-            (entry, slope, (int(self.rows[entry]), places[slope]))
+            (weights[entry], slope, (int(rows[entry]), places[slope]))
             for slope, owner in enumerate(owners)
-            for entry in np.flatnonzero(self.columns == owner)
+            for entry in np.flatnonzero(columns == owner)
         ]
         self.pattern = tuple(sorted({where for _, _, where in pairs}))
         number = {where: index for index, where in enumerate(self.pattern)}
-        self._pairs = np.array([(entry, slope, number[where]) for entry, slope, where in pairs], dtype=int)
-        self._derivatives = GroupedExpressions([*slopes, *in_time], symbols, frozen)
-        self._slopes = len(slopes)
+        term_at, slope_at = self._terms.position, self._derivatives.position
+        self._to_states = SparseMap(len(term_at), size, zip(rows, term_at[columns], strict=True), weights)
+        # Derivatives in time follow the slopes in one array of results.
+        in_time_at = slope_at[len(slopes) :][columns]
+        self._in_time = SparseMap(len(slope_at), size, zip(rows, in_time_at, strict=True), weights)
+        self._to_entries = SparseMap(
+            len(slope_at),
+            len(self.pattern),
+            [(number[where], slope_at[slope]) for _, slope, where in pairs],
+            [weight for weight, _, _ in pairs],
+        )
 
     def vector_field(self, y: Array, p: Array, env: Env, mid: Env) -> Float[Array, "state lane"]:
         """dy/dt, given states and parameters as arrays and everything else by symbol."""
-        values = self._values(y, p, env, mid)
-        return self._sum(self._weights(values), self._terms(values))
+        return self._to_states(self._terms(*self._values(y, p, env, mid)))
 
     def linearise(
         self, y: Array, p: Array, env: Env, mid: Env
     ) -> tuple[Float[Array, "entry lane"], Float[Array, "state lane"]]:
         """Non-zeros of the Jacobian in the order of `pattern`, and df/dt."""
-        values = self._values(y, p, env, mid)
-        weights, values = self._weights(values), self._derivatives(values)
-        entry, slope, where = self._pairs.reshape(-1, 3).T
-        products = weights[entry] * values[slope]
-        entries = jnp.zeros((len(self.pattern), *y.shape[1:]), y.dtype).at[where].add(products)
-        return entries, self._sum(weights, values[self._slopes :])
+        values = self._derivatives(*self._values(y, p, env, mid))
+        return self._to_entries(values), self._in_time(values)
 
-    def _values(self, y: Array, p: Array, env: Env, mid: Env) -> Float[Array, "symbol lane"]:
+    def _values(self, y: Array, p: Array, env: Env, mid: Env) -> tuple[Array, Array, Array]:
         others = {**env, MIDDLE: mid[TIME]}
-        rest = [jnp.broadcast_to(others[symbol], y.shape[1:])[None] for symbol in self._others]
-        return jnp.concatenate([y, jnp.broadcast_to(p, (p.shape[0], *y.shape[1:])), *rest])
+        rest = [jnp.broadcast_to(others[symbol], y.shape[1:]) for symbol in self._others]
+        return y, jnp.broadcast_to(p, (p.shape[0], *y.shape[1:])), jnp.stack(rest)
 
-    def _sum(self, weights: Array, terms: Array) -> Array:
-        total = jnp.zeros((self.size, *terms.shape[1:]), terms.dtype)
-        return total.at[self.rows].add(weights * terms[self.columns])
+
+def _weighted(
+    coefficients: Mapping[tuple[int, int], sp.Expr], terms: Sequence[sp.Expr]
+) -> tuple[np.ndarray, np.ndarray, list[float], list[sp.Expr]]:
+    """Rows, columns and numbers of the coefficients, and the terms with what is not a number in them multiplied in."""
+    index: dict[tuple[int, sp.Expr], int] = {}
+    columns, numbers = [], []
+    for (_, term), coefficient in coefficients.items():
+        number, symbolic = coefficient.as_coeff_Mul()
+        columns.append(index.setdefault((term, symbolic), len(index)))
+        numbers.append(float(number))
+    rows = np.array([row for row, _ in coefficients], dtype=int)
+    return rows, np.array(columns, dtype=int), numbers, [symbolic * terms[term] for term, symbolic in index]
 
 
 def stack(values: Sequence[Array], like: Lanes) -> Float[Array, "row lane"]:

@@ -7,7 +7,7 @@ compiled program follows the number of shapes, not of reactions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,62 +15,104 @@ import sympy as sp
 from jaxtyping import Array, Float
 
 from twin.compile.evaluate import compile_expressions
+from twin.compile.sparse_map import SparseMap
 from twin.compile.switches import decide_by_segment
 
 
 class GroupedExpressions:
-    """Expressions as functions of one array that holds the values of all symbols.
+    """Expressions as functions of arrays that hold the values of all symbols, one array for each kind of symbol.
+
+    Kinds are told apart because they differ in how often they change: what is read of the parameters XLA computes once
+    for all stages of a step.
 
     Args:
         expressions: What to evaluate.
-        symbols: The symbol of each row of the array.
+        kinds: Symbols of each array (states, parameters, others), in the order of its rows.
         frozen: Symbols of which conditions are decided by segment (see `compile_expressions`).
+
+    Attributes:
+        position: Row of each expression in the result, which is in order of their shapes.
     """
 
     def __init__(
-        self, expressions: Sequence[sp.Expr], symbols: Sequence[sp.Symbol], frozen: frozenset[sp.Symbol]
+        self, expressions: Sequence[sp.Expr], kinds: Sequence[Sequence[sp.Symbol]], frozen: frozenset[sp.Symbol]
     ) -> None:
-        row = {symbol: index for index, symbol in enumerate(symbols)}
+        row = {symbol: (kind, index) for kind, symbols in enumerate(kinds) for index, symbol in enumerate(symbols)}
         groups: dict[sp.Expr, list[tuple[int, list[int], list[float]]]] = {}
+        slots: dict[sp.Expr, tuple[sp.Symbol, ...]] = {}
         for index, expression in enumerate(expressions):
-            shape, places, numbers = _shape(decide_by_segment(expression, frozen))
-            groups.setdefault(shape, []).append((index, [row[symbol] for symbol in places], numbers))
+            shape, places, numbers = _shape(decide_by_segment(expression, frozen), row)
+            slots[shape] = tuple(places)
+            groups.setdefault(shape, []).append((index, list(places.values()), numbers))
         self._groups = []
+        reads: list[list[list[int]]] = [[] for _ in kinds]
         for shape, members in groups.items():
             evaluate = compile_expressions([shape], frozenset())
-            rows = np.array([places for _, places, _ in members], dtype=int).reshape(len(members), -1)
+            where = []
+            for k, slot in enumerate(slots[shape]):
+                kind = _kind(slot)
+                where.append((slot, kind, len(reads[kind])))
+                reads[kind].append([places[k] for _, places, _ in members])
             numbers = np.array([values for _, _, values in members], dtype=float).reshape(len(members), -1)
-            self._groups.append((evaluate, rows, numbers))
+            self._groups.append((evaluate, len(members), where, numbers))
+        self._reads = [
+            SparseMap.take(len(symbols), [row for rows in parts for row in rows])
+            for symbols, parts in zip(kinds, reads, strict=True)
+        ]
+        self._parts = [np.cumsum([len(rows) for rows in parts])[:-1] for parts in reads]
         order = [index for members in groups.values() for index, _, _ in members]
-        self._back = np.argsort(np.array(order, dtype=int), kind="stable")
+        self.position = np.argsort(np.array(order, dtype=int), kind="stable")
 
-    def __call__(self, values: Float[Array, "symbol lane"]) -> Float[Array, "expression lane"]:
-        lanes = values.shape[1:]
-        results = [jnp.zeros((0, *lanes), values.dtype)]
-        for evaluate, rows, numbers in self._groups:
-            env = {_place(k): values[rows[:, k]] for k in range(rows.shape[1])}
+    def __call__(self, *values: Float[Array, "symbol lane"]) -> Float[Array, "expression lane"]:
+        """Values of the expressions, each in the row that `position` says.
+
+        Args:
+            values: Those of the symbols of each kind.
+        """
+        lanes = values[0].shape[1:]
+        # Parts by `split`: its transpose is a concatenation, that of slices a sum of arrays that are mostly zeros.
+        read = [
+            jnp.split(take(each), parts) for take, parts, each in zip(self._reads, self._parts, values, strict=True)
+        ]
+        results = [jnp.zeros((0, *lanes), values[0].dtype)]
+        for evaluate, members, where, numbers in self._groups:
+            env = {slot: read[kind][part] for slot, kind, part in where}
             env |= {_number(k): jnp.asarray(numbers[:, k, None]) for k in range(numbers.shape[1])}
             (result,) = evaluate(env, env)
-            results.append(jnp.broadcast_to(jnp.asarray(result, values.dtype), (len(rows), *lanes)))
-        return jnp.concatenate(results)[self._back]
+            results.append(jnp.broadcast_to(jnp.asarray(result, values[0].dtype), (members, *lanes)))
+        return jnp.concatenate(results)
 
 
-def _place(k: int) -> sp.Symbol:
-    return sp.Symbol(f"__place{k}", real=True)
+def _place(kind: int, k: int) -> sp.Symbol:
+    return sp.Symbol(f"__place{kind}_{k}", real=True)
+
+
+def _kind(place: sp.Symbol) -> int:
+    return int(place.name.removeprefix("__place").split("_")[0])
 
 
 def _number(k: int) -> sp.Symbol:
     return sp.Symbol(f"__number{k}", real=True)
 
 
-def _shape(expression: sp.Expr) -> tuple[sp.Expr, list[sp.Symbol], list[float]]:
-    """The expression with its symbols, and its numbers other than small whole ones, in order of appearance."""
+def _shape(
+    expression: sp.Expr, row: Mapping[sp.Symbol, tuple[int, int]]
+) -> tuple[sp.Expr, dict[sp.Symbol, int], list[float]]:
+    """The shape of an expression, the rows that take the places in it, and its numbers.
+
+    Numbers other than small whole ones do not belong to the shape; they come in order of appearance.
+    """
     places: dict[sp.Basic, sp.Symbol] = {}
     numbers: dict[sp.Basic, sp.Symbol] = {}
+    rows: dict[sp.Symbol, int] = {}
     for node in sp.preorder_traversal(expression):
-        if isinstance(node, sp.Symbol):
-            places.setdefault(node, _place(len(places)))
+        if isinstance(node, sp.Symbol) and node not in places:
+            kind, index = row[node]
+            places[node] = _place(kind, sum(row[other][0] == kind for other in places))  # type: ignore[index]
+            rows[places[node]] = index
         elif isinstance(node, sp.Float):
             numbers.setdefault(node, _number(len(numbers)))
     shape = expression.xreplace({**places, **numbers}) if places or numbers else expression
-    return shape, list(places), [float(value) for value in numbers]  # type: ignore[arg-type,return-value]
+    # Equal shapes may be walked in different order, and have to list their places in the same.
+    rows = {place: rows[place] for place in sorted(rows, key=str)}
+    return shape, rows, [float(value) for value in numbers]  # type: ignore[arg-type]

@@ -1,11 +1,13 @@
 """Integration of a `System` over lanes: methods, adaptive steps, events, samples, gradients."""
 
+from twin.solve.choice import choose
 from twin.solve.integrate import Samples, integrate, numbers_per_sample
 from twin.solve.method import Method, Segment, Step, Stepped
-from twin.solve.methods import METHODS, method_named
+from twin.solve.methods import AUTO, METHODS, method_named
 from twin.solve.nodes import Tolerance, describe_failures
 
 __all__ = [
+    "AUTO",
     "METHODS",
     "Method",
     "Samples",
@@ -13,6 +15,7 @@ __all__ = [
     "Step",
     "Stepped",
     "Tolerance",
+    "choose",
     "describe_failures",
     "integrate",
     "method_named",

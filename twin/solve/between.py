@@ -12,6 +12,7 @@ from twin.solve.events import Choices, EventLoop
 from twin.solve.jumps import jump, on_constraints, start_states
 from twin.solve.method import Lanes
 from twin.solve.past import Past, constant_past
+from twin.solve.rows import put_rows
 from twin.solve.segments import at_segment, clock_time
 
 
@@ -106,4 +107,4 @@ def arrive(
         if choices is not None:
             happened |= choices.executed >= 0
         y = jnp.where(happened, on_constraints(system, t, y, segment), y)
-    return z.at[:states].set(y), shift
+    return put_rows(z, y), shift

@@ -19,10 +19,10 @@ from jaxtyping import Array
 
 from twin.compile.system import System
 
-BYTES_OF_STAGES = 128 * 2**10
+BYTES_OF_STAGES = 112 * 2**10
 """Room for the stages of a block; about what a core keeps close by."""
 
-FEWEST_LANES, MOST_LANES = 16, 64
+FEWEST_LANES, MOST_LANES = 8, 64
 AXIS = "lane"
 
 

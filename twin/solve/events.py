@@ -36,6 +36,7 @@ from twin.compile.system import System
 from twin.solve.jumps import drift, on_constraints
 from twin.solve.method import Lanes, Segment, States
 from twin.solve.past import hermite
+from twin.solve.rows import pick, put_rows
 
 NOTHING, BY_EXECUTION = -1, -2
 """Why conditions changed: by nothing that moves with the parameters, or because an event was executed."""
@@ -297,20 +298,20 @@ class EventLoop:
         y, waiting = self.split(z)
         lanes = t.shape[0]
         slot = jnp.maximum(executed, 0)
-        picked = jnp.take_along_axis(waiting.due.reshape(-1, lanes), slot[None], axis=0)[0]
+        picked = pick(waiting.due.reshape(-1, lanes), slot)
         moved = (picked - t) - lax.stop_gradient(picked - t)
         shift = jnp.where(executed >= 0, moved, 0.0)
         before = drift(self.system, t, y, segment, shift)
         now = self.program.values(self._env(t + shift * segment.clock, before, segment), t)
         stored = waiting.values.reshape(-1, self.program.width, lanes)
-        stored = jnp.take_along_axis(stored, slot[None, None], axis=0)[0]
+        stored = pick(stored, slot)
         event = slot // self.program.slots
         after = before
         for index, rows in enumerate(self.program.targets):
             values = stored if self.program.from_trigger_time[index] else now[index]
             here = (executed >= 0) & (event == index)
             for position, row in enumerate(rows):
-                after = after.at[row].set(jnp.where(here, values[position], after[row]))
+                after = put_rows(after, jnp.where(here, values[position], after[row])[None], row)
         # Where constraints determine states, these are solved for before their slopes are asked.
         after = on_constraints(self.system, t + shift * segment.clock, after, segment)
         after = drift(self.system, t + shift * segment.clock, after, segment, -shift)
@@ -324,7 +325,7 @@ class EventLoop:
         slope = lax.stop_gradient(self._slope(t, y, segment))
         at = lax.stop_gradient((t, y))
         _, speed = self._moving_roots(*at, slope, lax.stop_gradient(segment))
-        picked = lambda x: jnp.take_along_axis(x, jnp.maximum(cause, 0)[None], axis=0)[0]  # noqa: E731
+        picked = lambda x: pick(x, jnp.maximum(cause, 0))  # noqa: E731
         speed = lax.stop_gradient(picked(speed))
         moves = (cause >= 0) & (speed != 0)
 

@@ -15,19 +15,20 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from twin.compile.system import System
 from twin.errors import UnsupportedModelError
 from twin.experiment.schedule import Schedule
 from twin.solve.between import change, first_state
 from twin.solve.blocks import in_blocks, lanes_per_block
-from twin.solve.events import EventLoop
+from twin.solve.events import NOTHING, Choices, EventLoop
 from twin.solve.jumps import on_constraints
 from twin.solve.loop import Loop, Progress
-from twin.solve.method import Method, Segment, Step
+from twin.solve.method import Lanes, Method, Segment, Step
 from twin.solve.nodes import IDLE_STEP, OK, Nodes, Tolerance
 from twin.solve.past import Past
+from twin.solve.rows import put_rows
 from twin.solve.sampling import Span, none_passed, pull_samples
 from twin.solve.segments import at_segment, clock_time
 
@@ -241,9 +242,73 @@ def _replay(system: System, step: Step, events: EventLoop | None, schedule: Sche
     if past is not None:
         record = (t, h, y, here.slope(system, t, y), after, here.slope(system, t + h * here.clock, after))
         record = tuple(jnp.where(accepted, each, lax.stop_gradient(each)) for each in record)
-    moved = z.at[:states].set(jnp.where(accepted, after, y))
-    z = change(system, schedule, events, moved, choices, segment, following, start, locks, past)
+    moved = put_rows(z, jnp.where(accepted, after, y))
+    if choices is None:
+        z = change(system, schedule, events, moved, choices, segment, following, start, locks, past)
+    else:
+        z = _where_eventful(system, events, schedule, moved, past, _Chosen(choices, segment, following, start, locks))
     return z, record, course, Span(begin + begin_fraction * span, length * span)
+
+
+class _Chosen(NamedTuple):
+    """What was decided between two steps.
+
+    Args:
+        choices: About events.
+        segment: Segment of the step.
+        following: Segment in which the lane goes on.
+        start: Fraction of that segment at which it goes on.
+        locks: Truth values of the locked comparisons during the step and after it.
+    """
+
+    choices: Choices
+    segment: Int[Array, " lane"]
+    following: Int[Array, " lane"]
+    start: Lanes
+    locks: tuple[Array, Array]
+
+    @property
+    def anything(self) -> Bool[Array, ""]:
+        """Whether anything happened in any lane."""
+        happened = (self.choices.executed >= 0) | (self.choices.cause != NOTHING) | (self.following > self.segment)
+        return jnp.any(happened | jnp.any(self.choices.filled, axis=(0, 1)))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _where_eventful(
+    system: System, events: EventLoop, schedule: Schedule, moved: Array, past, chosen: _Chosen
+) -> Array:
+    """`change`, computed and differentiated only where something happened in any lane."""
+    return _changed(system, events, schedule, moved, past, chosen)
+
+
+def _changed(
+    system: System, events: EventLoop, schedule: Schedule, moved: Array, past: Past | None, chosen: _Chosen
+) -> Array:
+    after = lambda: change(system, schedule, events, moved, *chosen, past)  # noqa: E731
+    return lax.cond(chosen.anything, after, lambda: moved)
+
+
+def _where_eventful_forward(system: System, events: EventLoop, *arguments):
+    return _changed(system, events, *arguments), arguments
+
+
+def _where_eventful_backward(system: System, events: EventLoop, arguments, of_z: Array):
+    schedule, moved, past, chosen = arguments
+    floats = {name: getattr(schedule, name) for name in _DIFFERENTIABLE}
+
+    def pull():
+        after = lambda floats, *at: change(system, schedule.replace(**floats), events, at[0], *chosen, at[1])  # noqa: E731
+        return jax.vjp(after, floats, moved, past)[1](of_z)
+
+    def nothing():
+        return jax.tree.map(jnp.zeros_like, floats), of_z, jax.tree.map(jnp.zeros_like, past)
+
+    of_floats, of_moved, of_past = lax.cond(chosen.anything, pull, nothing)
+    return jax.tree.map(jnp.zeros_like, schedule).replace(**of_floats), of_moved, of_past, None
+
+
+_where_eventful.defvjp(_where_eventful_forward, _where_eventful_backward)
 
 
 class _Sweep(NamedTuple):
@@ -280,7 +345,7 @@ def _backward(system: System, method: Method, tolerance: Tolerance, kept: _Kept,
         of_record = None if sweep.of_past is None else tuple(part[index] for part in sweep.of_past[:6])
         sampled = pull_samples(ts, cotangent.passed.y, here.cursor, following.cursor, span, course)
         of_schedule, of_z, of_past = pull((sweep.of_z, of_record, *sampled[1:]))
-        of_z = of_z.at[:states].add(sampled[0])
+        of_z = put_rows(of_z, of_z[:states] + sampled[0])
         of_schedule, of_past = jax.tree.map(jnp.add, sweep[1:], (of_schedule, of_past))
         return index, nodes, _Sweep(of_z, of_schedule, of_past)
 

@@ -11,6 +11,7 @@ from twin.compile.system import System
 from twin.experiment.schedule import Schedule
 from twin.solve.method import Lanes, Segment, States
 from twin.solve.past import constant_past
+from twin.solve.rows import pick, put_rows
 from twin.solve.segments import at_segment
 
 _NEWTON_STEPS = 12
@@ -32,10 +33,7 @@ def jump(system: System, schedule: Schedule, index: Int[Array, " lane"], y: Stat
     """States after what happens at the beginning of the given segment, which is not the first."""
     if schedule.keep.shape[0] == 1:  # nothing happens after the beginning of the first segment
         return y
-    selector = index[None, None, :]
-    keep = jnp.take_along_axis(schedule.keep, selector, axis=0)[0]
-    add = jnp.take_along_axis(schedule.add, selector, axis=0)[0]
-    return _set_by_formulas(system, schedule, index, y) * keep + add
+    return _set_by_formulas(system, schedule, index, y) * pick(schedule.keep, index) + pick(schedule.add, index)
 
 
 def _set_by_formulas(system: System, schedule: Schedule, index: Int[Array, " lane"], y: States) -> States:
@@ -46,10 +44,10 @@ def _set_by_formulas(system: System, schedule: Schedule, index: Int[Array, " lan
     moment = jnp.where(index > 0, begin + length, begin)
     t = jnp.where(segment.clock > 0, moment, segment.origin)
     values = system.outputs([expression for _, expression in schedule.formulas], t, t, y, segment.params)
-    masks = jnp.take_along_axis(schedule.by_formula, index[None, None, :], axis=0)[0]
+    masks = pick(schedule.by_formula, index)
     after = y
     for (row, _), mask, value in zip(schedule.formulas, masks, values, strict=True):
-        after = after.at[row].set(jnp.where(mask, value, after[row]))
+        after = put_rows(after, jnp.where(mask, value, after[row])[None], row)
     return after
 
 

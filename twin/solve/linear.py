@@ -1,7 +1,7 @@
-"""Linear systems of an implicit step, W x = b over lanes: sparse and unrolled, or dense.
+"""Linear systems of an implicit step, W x = b over lanes: sparse and unrolled, sparse by arrays, or dense.
 
 Unrolled code is the fastest for a few dozen states and vectorises over lanes, but its compile time grows with the
-operations in it. Dense factors come from LAPACK.
+operations in it; beyond, arrays hold the pivots that can be eliminated together. Dense factors come from LAPACK.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ from jax import lax
 from jax.scipy.linalg import lu_factor, lu_solve
 from jaxtyping import Array, Float
 
+from twin.compile.sparse_map import SparseMap
 from twin.solve import sparse_lu
+from twin.solve.levels import Factors, Levels
 from twin.solve.sparse_lu import Position, elimination_order
 
-MOST_UNROLLED_UPDATES = 4000
+MOST_UNROLLED_UPDATES = 1000
 """Updates of an elimination that are still unrolled."""
+
+MOST_INVERTED = 128
+"""States of a dense block that array code inverts; beyond, LAPACK factors the whole matrix."""
 
 type Lanes = Float[Array, " lane"]
 type States = Float[Array, "state lane"]
@@ -61,6 +66,9 @@ def linear_system(mass: np.ndarray, pattern: Sequence[Position]) -> LinearSystem
         order = elimination_order(size, positions)
         if sum(len(pivot.rows) * len(pivot.columns) for pivot in order) <= MOST_UNROLLED_UPDATES:
             return Sparse(mass, pattern, order)
+        levels = Levels(order)
+        if len(levels.tail) <= MOST_INVERTED:
+            return Levelled(mass, pattern, levels)
     return Dense(mass, pattern)
 
 
@@ -103,6 +111,28 @@ class Sparse:
         return matrix
 
 
+class Levelled:
+    """Without pivoting, level by level."""
+
+    def __init__(self, mass: np.ndarray, pattern: Sequence[Position], levels: Levels) -> None:
+        self.mass, self.pattern, self.levels = mass, pattern, levels
+        rows, columns = np.array(pattern, dtype=int).reshape(-1, 2).T
+        self._read = SparseMap.take(len(mass), columns)
+        self._sum = SparseMap(len(pattern), len(mass), [(int(row), index) for index, row in enumerate(rows)])
+
+    def factorise(self, entries: Entries, shift: Lanes) -> Factors:
+        return self.levels.factorise(self.pattern, _as_array(entries), self.mass[:, None] * shift)
+
+    def solve(self, factors: Factors, right: States) -> States:
+        return self.levels.solve(factors, right)
+
+    def solve_transposed(self, factors: Factors, right: States) -> States:
+        return self.levels.solve_transposed(factors, right)
+
+    def product(self, entries: Entries, shift: Lanes, x: States) -> States:
+        return shift * self.mass[:, None] * x - self._sum(_as_array(entries) * self._read(x))
+
+
 class Dense:
     """With partial pivoting, by LAPACK."""
 
@@ -111,7 +141,7 @@ class Dense:
         self.rows, self.columns = np.array(pattern, dtype=int).reshape(-1, 2).T
 
     def factorise(self, entries: Entries, shift: Lanes):
-        values = (entries if isinstance(entries, jax.Array) else jnp.stack(entries)).T
+        values = _as_array(entries).T
         size = len(self.mass)
         jacobian = jnp.zeros((*shift.shape, size, size), values.dtype).at[..., self.rows, self.columns].set(values)
         return lu_factor(shift[:, None, None] * np.diag(self.mass) - jacobian)
@@ -123,6 +153,10 @@ class Dense:
         return lu_solve(factors, right.T[..., None], trans=1)[..., 0].T
 
     def product(self, entries: Entries, shift: Lanes, x: States) -> States:
-        values = entries if isinstance(entries, jax.Array) else jnp.stack(entries)
+        values = _as_array(entries)
         of_jacobian = jnp.zeros_like(x).at[self.rows].add(values * x[self.columns])
         return shift * self.mass[:, None] * x - of_jacobian
+
+
+def _as_array(entries: Entries) -> Float[Array, "entry lane"]:
+    return entries if isinstance(entries, jax.Array) else jnp.stack(entries)

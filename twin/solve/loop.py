@@ -31,6 +31,7 @@ from twin.solve.nodes import (
     Tolerance,
 )
 from twin.solve.past import DEFECT_AT, Past, hermite, hermite_slope, interpolation_error
+from twin.solve.rows import put_rows
 from twin.solve.sampling import Passed, Span, none_passed, pass_samples
 from twin.solve.segments import at_segment, clock_time
 
@@ -233,8 +234,10 @@ class Loop:
         following = jnp.where(ends, c.segment + 1, c.segment)
         start = jnp.where(stands, c.start + a.fraction, c.start)
         start = jnp.where(ends, jnp.where(following > self.last, 1.0, 0.0), start)
-        moved = c.z.at[: self.states].set(jnp.where(stands, after, y))
-        z, watch, choices, full = self._happen(c, moved, watch, here, following, start, due, cause, active, close)
+        moved = put_rows(c.z, jnp.where(stands, after, y))
+        z, watch, choices, full = self._happen(
+            c, moved, watch, here, following, start, due, lands, cause, active, close
+        )
         changed = jnp.any(control(z[: self.states]) != control(moved[: self.states]), axis=0)
         # Near a singularity even accepted steps come to be too short to move time.
         stuck = a.fraction < 4 * jnp.finfo(t.dtype).eps * c.start
@@ -300,7 +303,7 @@ class Loop:
         h = jnp.where(moves, fraction * length, IDLE_STEP)
         return _Attempt(slope, moves, wanted, fraction, h, final, final | stopped)
 
-    def _happen(self, c: Progress, moved, watch, here, following, start, due, cause, active, close):
+    def _happen(self, c: Progress, moved, watch, here, following, start, due, lands, cause, active, close):
         """The extended state after what happens between two steps: a new segment, an event, new conditions."""
         nobody = jnp.zeros_like(due)
         if self.events is None:
@@ -317,18 +320,26 @@ class Loop:
         watch = watch._replace(waits=watch.waits & (slots != executed))
         cause = jnp.where(executed >= 0, BY_EXECUTION, cause)
         choices = Choices(executed, self.events.locked(c.watch), jnp.zeros_like(watch.waits), cause)
-        context = self.system, self.schedule, self.events, moved, choices, here, following, start
-        z, shift = arrive(*context, choices.locked, c.past)
-        # The conditions are looked at in the new state; only then is it known what begins to wait.
-        index = jnp.minimum(following, self.last)
-        segment, begin, length = at_segment(self.schedule, index)
-        t = clock_time(segment, begin, start, length)
-        segment = self._in_force(segment, c)
-        filled, full, seen = self.events.observe(*control((t, z[: self.states])), watch, control(segment))
-        watch = jax.tree.map(lambda new, old: jnp.where(active, new, old), seen, watch)
-        choices = choices._replace(filled=filled & active)
-        after = segment._replace(locked=self.events.locked(watch))
-        return self.events.enter(t, z, choices.filled, shift, after, segment), watch, choices, full & active
+
+        def something(operands):
+            moved, choices, watch = operands
+            context = self.system, self.schedule, self.events, moved, choices, here, following, start
+            z, shift = arrive(*context, choices.locked, c.past)
+            # The conditions are looked at in the new state; only then is it known what begins to wait.
+            index = jnp.minimum(following, self.last)
+            segment, begin, length = at_segment(self.schedule, index)
+            t = clock_time(segment, begin, start, length)
+            segment = self._in_force(segment, c)
+            filled, full, seen = self.events.observe(*control((t, z[: self.states])), watch, control(segment))
+            watch = jax.tree.map(lambda new, old: jnp.where(active, new, old), seen, watch)
+            choices = choices._replace(filled=filled & active)
+            after = segment._replace(locked=self.events.locked(watch))
+            z = self.events.enter(t, z, choices.filled, shift, after, segment)
+            return z, watch, choices, full & active
+
+        happens = lands | (executed >= 0) | (following > here)
+        operands = moved, choices, watch
+        return lax.cond(jnp.any(happens), something, lambda x: (x[0], x[2], x[1], nobody), operands)
 
 
 def _event_tolerance(t: Lanes, length: Lanes) -> Lanes:

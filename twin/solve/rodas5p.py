@@ -242,7 +242,8 @@ class _Plan:
         system, k = self.system, stages.k
         if not len(y):
             return jax.tree.map(jnp.zeros_like, (segment, t, y, h))
-        of_k = jnp.asarray(_advance()[:, None, None] * cotangent.y).at[STAGES - 1].add(cotangent.error)
+        of_last = np.eye(STAGES)[STAGES - 1][:, None, None] * cotangent.error
+        of_k = _advance()[:, None, None] * cotangent.y + of_last
         of_k += sum(row[:, None, None] * each for row, each in zip(self.course, cotangent.course, strict=True))
 
         # Not the factors themselves, which are constants of a further derivative.
@@ -278,4 +279,5 @@ class _Plan:
         if not isinstance(entries, jax.Array):
             return [jnp.sum(u[:, i] * k[:, j], axis=0) for i, j in pattern]
         rows, columns = np.array(pattern, dtype=int).T
-        return jnp.sum(u[:, rows] * k[:, columns], axis=0)
+        # Term by term: a reduction over the stages is slower (see `twin.solve.method.combine`).
+        return sum(u[stage][rows] * k[stage][columns] for stage in range(STAGES))  # type: ignore[return-value]

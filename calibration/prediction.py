@@ -132,11 +132,14 @@ class Predictor:
         """
         values = self.values(thetas)
         d_values = jax.vmap(jax.jacfwd(lambda theta: self._flat(self.values(theta[None]))))(thetas)
-        trajectory, ok = self._solve(values, "forward")
+        (value, scale), along, (trajectory, ok) = self._sensitivities(values)
+        # [slot, reading, draw] times d(slot in the reading's series)/d(theta) [draw, slot, reading, parameter]
+        lanes = self.bindings.lane
+        d_value = d_scale = jnp.zeros((*value.T.shape, thetas.shape[1]))
+        if along is not None:
+            of_mechanism = jnp.stack([d_values[name][:, lanes] for name in self._mechanism], axis=1)
+            d_value, d_scale = (jnp.einsum("krd,dkrp->drp", each, of_mechanism) for each in along)
         direct = self.readout.direct(values, trajectory)
-        value, scale = self.readout(trajectory, direct)
-        d_value = jnp.zeros((*value.T.shape, thetas.shape[1]))
-        d_value, d_scale = self._along_mechanism(values, d_values, d_value, d_value)
         d_value, d_scale = self._along_direct(trajectory, direct, d_values, d_value, d_scale)
         return Linearisation(Prediction(value.T, scale.T, (ok & jnp.isfinite(value)).T), d_value, d_scale)
 
@@ -144,26 +147,25 @@ class Predictor:
     def _flat(values: Values) -> Values:
         return {name: value[:, 0] for name, value in values.items()}
 
-    def _along_mechanism(self, values: Values, d_values: Values, d_value: Array, d_scale: Array) -> tuple[Array, Array]:
-        """Adds what the vector changes by way of the mechanism's parameters."""
+    def _sensitivities(self, values: Values):
+        """Values and scales of readings, their derivatives along each parameter of the mechanism (None without any),
+        and the trajectory with whether it exists; all of one integration."""
+
+        def predict(values: Values):
+            trajectory, ok = self._solve(values, "forward")
+            return self.readout(trajectory, self.readout.direct(values, trajectory)), (trajectory, ok)
+
         if not self._mechanism:
-            return d_value, d_scale
-
-        def predict(values: Values) -> tuple[Array, Array]:
-            trajectory, _ = self._solve(values, "forward")
-            return self.readout(trajectory, self.readout.direct(values, trajectory))
-
+            result, aux = predict(values)
+            return result, None, aux
         directions = [
             {name: jnp.full_like(value, float(name == chosen)) for name, value in values.items()}
             for chosen in self._mechanism
         ]
         stacked = jax.tree.map(lambda *x: jnp.stack(x), *directions)
-        by_slot = jax.vmap(lambda direction: jax.jvp(predict, (values,), (direction,))[1])(stacked)
-        # [slot, reading, draw] times d(slot in the reading's series)/d(theta) [draw, slot, reading, parameter]
-        lanes = self.bindings.lane
-        of_mechanism = jnp.stack([d_values[name][:, lanes] for name in self._mechanism], axis=1)
-        along_value, along_scale = (jnp.einsum("krd,dkrp->drp", each, of_mechanism) for each in by_slot)
-        return d_value + along_value, d_scale + along_scale
+        push = lambda direction: jax.jvp(predict, (values,), (direction,), has_aux=True)  # noqa: E731
+        # What does not depend on the direction is computed once for all.
+        return jax.vmap(push, out_axes=(None, 0, None))(stacked)
 
     def _along_direct(
         self, trajectory: Trajectory, direct: Mapping[str, Array], d_values: Values, d_value: Array, d_scale: Array

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -35,11 +36,22 @@ MOST_TRIED = 16
 """Draws that a method is chosen by."""
 
 
+@runtime_checkable
+class Subjects(Protocol):
+    """Subjects that know how to be simulated: a `twin.Cohort`, which is built on what is here."""
+
+    def simulate(
+        self, model: Model, ts: ArrayLike, experiment: Experiment | None, variables: Sequence[str] | None, **options
+    ) -> xr.Dataset:
+        """Simulates every subject."""
+        ...
+
+
 @in_float64
 def simulate(
     model: Model,
     ts: ArrayLike,
-    parameters: Mapping[str, ArrayLike] | None = None,
+    parameters: Mapping[str, ArrayLike] | Subjects | None = None,
     experiment: Experiment | None = None,
     variables: Sequence[str] | None = None,
     *,
@@ -47,6 +59,7 @@ def simulate(
     rtol: float = 1e-8,
     atol: float = 1e-12,
     max_steps: int = 4096,
+    **of_cohort,
 ) -> xr.Dataset:
     """Simulate a model under an experiment.
 
@@ -54,7 +67,8 @@ def simulate(
         model: The mechanism.
         ts: Sample times [model time unit], ascending, none before the start of the experiment.
         parameters: Parameter values by name, in the model's units: scalars, or arrays of one common length,
-            which give the result a leading dimension "draw". Others keep the model's defaults.
+            which give the result a leading dimension "draw". Others keep the model's defaults. Or a `twin.Cohort`:
+            the result then is that of `twin.simulate_cohort`.
         experiment: What is done; default: nothing, from ``t0 = min(0, ts[0])`` on.
         variables: What to return: names of states, observables, assignments, reactions (their flux), inputs or
             parameters, or expressions of them such as ``"T + E + I"``. Default: states and observables.
@@ -63,6 +77,7 @@ def simulate(
         rtol: Relative tolerance per step.
         atol: Absolute tolerance per step, in the units of the states.
         max_steps: Most steps per trajectory.
+        of_cohort: Further options of `twin.simulate_cohort` (``to``, ``summaries``, ...), for a cohort.
 
     Returns:
         A dataset with dimension "time" (and "draw"), units in ``attrs["units"]`` of each variable and the provenance
@@ -82,6 +97,15 @@ def simulate(
     """
     if not isinstance(model, Model):
         raise ModelError(f"the model is a {type(model).__name__}", where="simulate", expected="a twin.Model")
+    if isinstance(parameters, Subjects):
+        accuracy = {"solver": solver, "rtol": rtol, "atol": atol, "max_steps": max_steps}
+        return parameters.simulate(model, ts, experiment, variables, **accuracy, **of_cohort)
+    if of_cohort:
+        raise ExperimentError(
+            f"the options {', '.join(of_cohort)} are given",
+            where="simulate",
+            expected="solver, rtol, atol and max_steps; others with a twin.Cohort as parameters only",
+        )
     times = check_times(ts)
     experiment = Experiment(t0=min(0.0, float(times[0]))) if experiment is None else experiment
     if not isinstance(experiment, Experiment):

@@ -21,7 +21,9 @@ from twin.model.identity import digest
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from jaxtyping import ArrayLike
 
+    from twin.experiment.experiment import Experiment
     from twin.model.model import Model
 
 type Value = float | str | AbstractDistribution
@@ -193,6 +195,19 @@ class Cohort:
                 fix=f"{suggestion(missing[0], model.parameter_names)} A quantity for formulas only is a covariate",
             )
         return found
+
+    def simulate(
+        self,
+        model: Model,
+        ts: ArrayLike,
+        experiment: Experiment | None = None,
+        variables: Sequence[str] | None = None,
+        **options,
+    ) -> xr.Dataset:
+        """Simulates every subject; arguments and result are those of `twin.simulate_cohort`."""
+        from twin.cohort.stream import simulate_cohort  # that module is built on this one
+
+        return simulate_cohort(model, ts, self, experiment, variables, **options)
 
     @property
     def covariate_names(self) -> tuple[str, ...]:

@@ -214,6 +214,8 @@ class Levels:
         put = lambda x, new, first: lax.dynamic_update_slice(x, new, (int(first), *[0] * (x.ndim - 1)))  # noqa: E731
         for level, sums in enumerate(down):
             begin, end = borders[level : level + 2]
+            if begin == end:
+                continue
             new = x[begin:end]
             if sums:
                 new = new - sums(entries, x)
@@ -244,7 +246,7 @@ def _inverse(
     The first rows and columns become the last, so that the next are always the first; in the end order is restored.
     """
     size, few = len(block), min(at_a_time, len(block))
-    if size == few == 1:
+    if size <= 1:
         return 1.0 / block
 
     def eliminate(_: Array, block: Array) -> Array:

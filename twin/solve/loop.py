@@ -306,7 +306,8 @@ class Loop:
     def _happen(self, c: Progress, moved, watch, here, following, start, due, lands, cause, active, close):
         """The extended state after what happens between two steps: a new segment, an event, new conditions."""
         nobody = jnp.zeros_like(due)
-        if self.events is None:
+        events = self.events
+        if events is None:
             z, _ = arrive(self.system, self.schedule, None, moved, None, here, following, start, None, c.past)
             return z, None, None, nobody
         control = lax.stop_gradient
@@ -314,27 +315,27 @@ class Loop:
         segment = self._in_force(segment, c)
         t = clock_time(segment, begin, c.start, length)
         y = moved[: self.states]
-        executed = self.events.choose(c.step, *control((t, y)), self._waiting(c), c.watch, control(segment), close)
+        executed = events.choose(c.step, *control((t, y)), self._waiting(c), c.watch, control(segment), close)
         executed = jnp.where(due & active, executed, -1)
-        slots = jnp.arange(self.events.shape[0] * self.events.shape[1]).reshape(*self.events.shape, 1)
+        slots = jnp.arange(events.shape[0] * events.shape[1]).reshape(*events.shape, 1)
         watch = watch._replace(waits=watch.waits & (slots != executed))
         cause = jnp.where(executed >= 0, BY_EXECUTION, cause)
-        choices = Choices(executed, self.events.locked(c.watch), jnp.zeros_like(watch.waits), cause)
+        choices = Choices(executed, events.locked(c.watch), jnp.zeros_like(watch.waits), cause)
 
         def something(operands):
             moved, choices, watch = operands
-            context = self.system, self.schedule, self.events, moved, choices, here, following, start
+            context = self.system, self.schedule, events, moved, choices, here, following, start
             z, shift = arrive(*context, choices.locked, c.past)
             # The conditions are looked at in the new state; only then is it known what begins to wait.
             index = jnp.minimum(following, self.last)
             segment, begin, length = at_segment(self.schedule, index)
             t = clock_time(segment, begin, start, length)
             segment = self._in_force(segment, c)
-            filled, full, seen = self.events.observe(*control((t, z[: self.states])), watch, control(segment))
+            filled, full, seen = events.observe(*control((t, z[: self.states])), watch, control(segment))
             watch = jax.tree.map(lambda new, old: jnp.where(active, new, old), seen, watch)
             choices = choices._replace(filled=filled & active)
-            after = segment._replace(locked=self.events.locked(watch))
-            z = self.events.enter(t, z, choices.filled, shift, after, segment)
+            after = segment._replace(locked=events.locked(watch))
+            z = events.enter(t, z, choices.filled, shift, after, segment)
             return z, watch, choices, full & active
 
         happens = lands | (executed >= 0) | (following > here)

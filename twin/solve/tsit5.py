@@ -16,6 +16,7 @@ from jaxtyping import Array
 from numpy.polynomial import Polynomial
 
 from twin.compile.system import System
+from twin.errors import UnsupportedModelError
 from twin.solve.method import Lanes, Segment, States, Step, Stepped, combine
 
 STAGES = 7
@@ -46,6 +47,13 @@ class Tsit5:
     order = 5
 
     def stepper(self, system: System) -> Step:
+        if not system.mass.all():
+            raise UnsupportedModelError(
+                "the method tsit5 cannot solve constraints",
+                where=f"model {system.model.name!r}",
+                expected="differential equations only",
+                fix='use solver="rodas5p"',
+            )
         tableau = DiffraxTsit5.tableau
         a = np.zeros((STAGES, STAGES))
         for stage, row in enumerate(tableau.a_lower, start=1):

@@ -64,6 +64,16 @@ def test_trajectories_are_those_of_simulate(in_memory: xr.Dataset) -> None:
     assert in_memory.attrs["cohort_fingerprint"] == COHORT.fingerprint
 
 
+def test_simulate_takes_a_cohort(in_memory: xr.Dataset) -> None:
+    variables = ["A", "share", "A / (A + B)"]
+    ds = twin.simulate(
+        DECAY, TS, COHORT, None, variables, atol=1e-12, summaries=SUMMARIES, keep=True, chunk=300, **FAST
+    )
+    equal(ds, in_memory)
+    with pytest.raises(ExperimentError, match="the options summaries are given"):
+        twin.simulate(DECAY, TS, {}, summaries=SUMMARIES)
+
+
 def test_bands_and_counts_agree_with_the_trajectories(in_memory: xr.Dataset) -> None:
     for name in ("A", "share", "A / (A + B)"):
         values, quantiles = in_memory[name].to_numpy(), in_memory[f"{name}_quantile"]

@@ -12,7 +12,7 @@ import pytest
 import twin
 from calibration import Problem
 from twin.cohort.journal import Journal
-from twin.errors import ExperimentError
+from twin.errors import ExperimentError, UnsupportedModelError
 from twin.solve import Method, Tolerance
 
 MILD = twin.Model(
@@ -145,3 +145,15 @@ def test_unknown_methods_are_refused() -> None:
         twin.simulate(DECAY, TS, solver="euler")
     with pytest.raises(ExperimentError, match="did you mean 'auto'"):
         twin.simulate(DECAY, TS, solver="Auto")
+
+
+def test_the_explicit_method_refuses_constraints() -> None:
+    bound = twin.Model(
+        "bound",
+        [twin.State("A", 1.0), twin.State("B", 1.0)],
+        [twin.Parameter("k", 1.0)],
+        odes={"A": "-k*B"},
+        constraints={"B": "A - B"},
+    )
+    with pytest.raises(UnsupportedModelError, match="model 'bound': the method tsit5 cannot solve constraints"):
+        twin.simulate(bound, [0.0, 1.0], solver="tsit5")

@@ -111,6 +111,11 @@ class Predictor:
         """Predictions of all readings for many vectors; supports reverse-mode differentiation."""
         return self.from_values(self.values(thetas))
 
+    @property
+    def directions(self) -> int:
+        """Tangent directions that forward sensitivities take: parameters of the mechanism that are estimated."""
+        return len(self._mechanism)
+
     def values(self, thetas: Float[Array, "draw parameter"]) -> Values:
         """Values of the estimated parameters in every series of the readings, linear scale."""
         of_all = self.parameters.values(jnp.transpose(thetas))
@@ -195,7 +200,8 @@ class Predictor:
         p = self.model_parameters(values, draws)
         schedule = make_schedule(table.system, table.actions, p)
         ts = jnp.repeat(jnp.asarray(table.times), draws, axis=1)
-        samples = integrate(table.system, schedule, self.method, self.tolerance, ts, gradient)
+        directions = self.directions if gradient == "forward" else 0
+        samples = integrate(table.system, schedule, self.method, self.tolerance, ts, gradient, directions)
 
         def of_readings(x: Array) -> Array:
             return x.reshape(*x.shape[:-1], len(table.series), draws)[..., table.sample, table.lane, :]

@@ -14,6 +14,7 @@ import pandas as pd
 from jaxtyping import Array, Bool, Float
 
 from calibration.bindings import Bindings, bind
+from calibration.gradient_mode import by_sensitivities, check_gradient, is_forward
 from calibration.lanes import differentiable
 from calibration.noise import NOISE_MODELS, NoiseModel
 from calibration.parameters import ParameterVector
@@ -54,6 +55,8 @@ class Problem:
         rtol: Relative tolerance.
         atol: Absolute tolerance, in the units of the states.
         max_steps: Most steps per trajectory.
+        gradient: How gradients of the likelihood are computed: "reverse" (adjoint of the steps, whose cost hardly
+            grows with the parameters), "forward" (sensitivities, whose cost does), or "auto" for what is cheaper.
         study: The study it was made from, if any.
         by_reading: Model parameters in formulas of observables and noise that have a value of their own in some
             readings: a row per reading, a column per parameter; cells are numbers, names of other parameters, or NaN.
@@ -85,6 +88,7 @@ class Problem:
         rtol: float = 1e-6,
         atol: float = 1e-8,
         max_steps: int = 1500,
+        gradient: str = "auto",
         study: Study | None = None,
         by_reading: pd.DataFrame | None = None,
     ) -> None:
@@ -94,6 +98,7 @@ class Problem:
         self.fixed = dict(fixed or {})
         self.score_scale = dict(score_scale or {})
         _check_tolerance(rtol, atol, max_steps)
+        self.gradient = check_gradient(gradient)
         self.tolerance = Tolerance(rtol, atol, max_steps)
         # What "auto" stands for is chosen when everything else is known.
         self.method = method_named(solver, lambda: METHODS["rodas5p"])
@@ -329,7 +334,10 @@ class Problem:
     def log_likelihood_and_gradient_many(
         self, thetas: Float[Array, "draw parameter"]
     ) -> tuple[Float[Array, " draw"], Float[Array, "draw parameter"]]:
-        """Log-likelihood and its gradient for many vectors, by the replayed adjoint."""
+        """Log-likelihood and its gradient for many vectors, in the mode that `gradient` says."""
+        if is_forward(self.gradient, self.predictor):
+            values, gradient = by_sensitivities(self.predictor, self.pointwise, thetas)
+            return values, jnp.where(jnp.isfinite(values)[:, None], gradient, 0.0)
 
         def total(x: Array) -> tuple[Array, Array]:
             values = self.log_likelihood_many(x)

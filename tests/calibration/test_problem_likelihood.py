@@ -12,7 +12,9 @@ import pytest
 from scipy import stats
 
 from calibration import Problem
+from calibration.gradient_mode import GRADIENTS, is_forward
 from twin import Bolus, Experiment
+from twin.errors import ProblemError
 from twin.model import Model
 from twin.precision import float64
 from twin.study import Estimate, Noise, Prior
@@ -89,6 +91,21 @@ def test_log_likelihood(problem: Problem, table: pd.DataFrame) -> None:
     assert 0 < (table["censoring"] == "left").sum() < len(table)
     expected = by_hand(table, problem.noise["concentration"].family, 10**0.1, KE, 0.4)
     assert float(problem.log_likelihood(THETA)) == pytest.approx(expected.sum(), rel=1e-7)
+
+
+def test_modes_of_the_gradient_agree(oral: Model, table: pd.DataFrame) -> None:
+    estimates = [Estimate("ka", 0.1, 10.0), Estimate("ke", 0.01, 2.0, scale="log"), Estimate("sd_add", 0.01, 2.0)]
+    noise = {"concentration": Noise("log_normal", "sd_add")}
+    problems = {mode: Problem(oral, table, estimates, noise, gradient=mode, **PRECISE) for mode in GRADIENTS}
+    thetas = np.array([[0.1, np.log(0.2), 0.4], [0.2, np.log(0.1), 0.5]])
+    given = {mode: each.log_likelihood_and_gradient_many(thetas) for mode, each in problems.items()}
+    for mode in ("auto", "forward"):
+        for one, other in zip(given[mode], given["reverse"], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-7)
+    assert problems["auto"].predictor.directions == 2
+    assert is_forward("auto", problems["auto"].predictor)
+    with pytest.raises(ProblemError, match="the gradient is 'adjoint'"):
+        Problem(oral, table, estimates, noise, gradient="adjoint")
 
 
 def test_log_prior_and_posterior(problem: Problem) -> None:

@@ -69,6 +69,7 @@ def integrate(
     tolerance: Tolerance,
     ts: Float[Array, "sample lane"],
     gradient: Literal["reverse", "forward"] = "reverse",
+    directions: int = 0,
 ) -> Samples:
     """Integrate every lane of a schedule and read the states at sample times.
 
@@ -83,8 +84,9 @@ def integrate(
             that is a steady state.
         gradient: The mode of differentiation that the result supports: "reverse" (`jax.grad`, `jax.vjp`) or
             "forward" (`jax.jvp`, `jax.jacfwd`).
+        directions: How many tangent directions at once will be asked for in forward mode, if that is known.
     """
-    width = lanes_per_block(system, schedule.lanes)
+    width = lanes_per_block(system, schedule.lanes, directions)
     if width >= schedule.lanes:
         return _side_by_side(system, schedule, method, tolerance, ts, gradient)
 

@@ -9,26 +9,61 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from calibration.information.fisher import FisherInformation, fisher_information
+    from calibration.information.sensitivity import Sensitivity, sensitivity
     from calibration.optimise.fit import Fit, fit
     from calibration.petab.read import read_petab
     from calibration.petab.write import write_petab
     from calibration.problem import Problem
+    from calibration.profiles.likelihood import profile
+    from calibration.profiles.pair import PairProfile, profile_pair
+    from calibration.profiles.prediction import PredictionProfiles, profile_prediction
+    from calibration.profiles.result import Profiles
     from calibration.sampling.posterior import sample
     from calibration.sim2real.assess import assess
     from calibration.sim2real.assessment import Assessment
 
 _MODULE_OF = {
     "Assessment": "calibration.sim2real.assessment",
+    "FisherInformation": "calibration.information.fisher",
     "Fit": "calibration.optimise.fit",
+    "PairProfile": "calibration.profiles.pair",
+    "PredictionProfiles": "calibration.profiles.prediction",
     "Problem": "calibration.problem",
+    "Profiles": "calibration.profiles.result",
+    "Sensitivity": "calibration.information.sensitivity",
     "assess": "calibration.sim2real.assess",
+    "fisher_information": "calibration.information.fisher",
     "fit": "calibration.optimise.fit",
+    "profile": "calibration.profiles.likelihood",
+    "profile_pair": "calibration.profiles.pair",
+    "profile_prediction": "calibration.profiles.prediction",
     "read_petab": "calibration.petab.read",
     "sample": "calibration.sampling.posterior",
+    "sensitivity": "calibration.information.sensitivity",
     "write_petab": "calibration.petab.write",
 }
 
-__all__ = ["Assessment", "Fit", "Problem", "assess", "fit", "read_petab", "sample", "write_petab"]
+__all__ = [
+    "Assessment",
+    "FisherInformation",
+    "Fit",
+    "PairProfile",
+    "PredictionProfiles",
+    "Problem",
+    "Profiles",
+    "Sensitivity",
+    "assess",
+    "fisher_information",
+    "fit",
+    "profile",
+    "profile_pair",
+    "profile_prediction",
+    "read_petab",
+    "sample",
+    "sensitivity",
+    "write_petab",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,9 @@ TRUSTED_DAMPING = 1.0
 PATIENCE = 20
 """A start stops after this many steps in a row that gain less than the tolerance, converged or not."""
 
+type Extra = Callable[[Evaluation, np.ndarray, np.ndarray], Evaluation]
+"""From an evaluation, its vectors and the starts that they belong to, to the evaluation with a further term."""
+
 
 @dataclass
 class Run:
@@ -53,6 +56,8 @@ def minimise(
     iterations: int,
     tolerance: float,
     line: Progress,
+    fixed: Bool[np.ndarray, "start parameter"] | None = None,
+    extra: Extra | None = None,
 ) -> Run:
     """Minimise from every start.
 
@@ -66,8 +71,11 @@ def minimise(
         tolerance: A start has converged when a step of little damping lowers the objective by less, or when no step
             lowers it and the last one of little damping promised less.
         line: Progress to update.
+        fixed: Entries that each start keeps as they are; default none.
+        extra: Adds to every evaluation a term that differs between starts; `at` has it already.
     """
     starts = len(theta)
+    fixed = np.zeros(theta.shape, dtype=bool) if fixed is None else fixed
     promised, idle = np.full(starts, np.inf), np.zeros(starts, dtype=int)
     damping, growth = np.full(starts, 1e-2), np.full(starts, 2.0)
     run = Run(theta.copy(), at, np.ones(starts, dtype=int), np.zeros(starts, dtype=bool))
@@ -76,11 +84,11 @@ def minimise(
         active = np.flatnonzero(running)
         if not len(active):
             break
-        trial, predicted = _steps(run, active, damping, lower, upper)
+        trial, predicted = _steps(run, active, damping, lower, upper, fixed[active])
         # A heavily damped step promises little anywhere: it says nothing about convergence.
         trusted = damping[active] <= TRUSTED_DAMPING
         promised[active] = np.where(trusted, predicted, promised[active])
-        new = evaluate(trial)
+        new = evaluate(trial) if extra is None else extra(evaluate(trial), trial, active)
         gain = run.at.value[active] - new.value
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.where(predicted > 0, gain / predicted, np.where(gain >= 0, 1.0, -1.0))
@@ -101,12 +109,12 @@ def minimise(
 
 
 def _steps(
-    run: Run, active: np.ndarray, damping: np.ndarray, lower: np.ndarray, upper: np.ndarray
+    run: Run, active: np.ndarray, damping: np.ndarray, lower: np.ndarray, upper: np.ndarray, fixed: np.ndarray
 ) -> tuple[Float[np.ndarray, "active parameter"], Float[np.ndarray, " active"]]:
     """Damped steps inside the bounds, and the decrease that the quadratic model predicts for them."""
     theta, gradient, curvature = run.theta[active], run.at.gradient[active], run.at.curvature[active]
     held = ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
-    free = ~held
+    free = ~(held | fixed)
     diagonal = np.einsum("spp->sp", curvature)
     scale = np.maximum(diagonal, 1e-8 * np.maximum(diagonal.max(axis=1, keepdims=True), 1e-8))
     damped = damping[active, None] * scale

@@ -44,10 +44,15 @@ class Evaluation(NamedTuple):
 
 
 class Objective:
-    """Negative log-posterior of a problem, evaluated in chunks that fit in memory."""
+    """Negative log-posterior of a problem, evaluated in chunks that fit in memory.
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    Args:
+        problem: The problem.
+        with_prior: Whether the priors count; without them the objective is the negative log-likelihood.
+    """
+
+    def __init__(self, problem: Problem, *, with_prior: bool = True) -> None:
+        self.problem, self.with_prior = problem, with_prior
         self._compiled = jax.jit(self._evaluate)
 
     def chunk_size(self) -> int:
@@ -74,54 +79,55 @@ class Objective:
     def _evaluate(self, thetas: Float[Array, "start parameter"]) -> Evaluation:
         problem = self.problem
         (value, scale, ok), d_value, d_scale = problem.predictor.linearise(thetas)
-        by_value, by_scale, info_value, info_scale, log_likelihood = self._weights(value, scale, ok)
+        by_value, by_scale, info_value, info_scale, log_likelihood = reading_weights(problem, value, scale, ok)
         good = jnp.all(ok, axis=1) & jnp.isfinite(log_likelihood)
         d_value = jnp.where(ok[..., None], d_value, 0.0)
         d_scale = jnp.where(ok[..., None], d_scale, 0.0)
         gradient = -jnp.einsum("sr,srp->sp", by_value, d_value) - jnp.einsum("sr,srp->sp", by_scale, d_scale)
         curvature = jnp.einsum("sr,srp,srq->spq", info_value, d_value, d_value)
         curvature += jnp.einsum("sr,srp,srq->spq", info_scale, d_scale, d_scale)
-        log_prior = problem.prior.log_density(thetas)
-        gradient -= jax.grad(lambda x: jnp.sum(problem.prior.log_density(x)))(thetas)
-        curvature += jnp.diag(problem.prior.precision)
+        objective = -log_likelihood
+        if self.with_prior:
+            objective -= problem.prior.log_density(thetas)
+            gradient -= jax.grad(lambda x: jnp.sum(problem.prior.log_density(x)))(thetas)
+            curvature += jnp.diag(problem.prior.precision)
         return Evaluation(
-            value=jnp.where(good, -log_likelihood - log_prior, jnp.inf),
+            value=jnp.where(good, objective, jnp.inf),
             nllh=jnp.where(good, -log_likelihood, jnp.inf),
             gradient=gradient,
             curvature=curvature,
         )
 
-    def _weights(self, value: Array, scale: Array, ok: Array) -> tuple[Array, ...]:
-        """Derivatives of each reading's log density in prediction and scale, and its information about both."""
-        table, models = self.problem.bindings, self.problem.noise_models
-        zero = jnp.zeros_like(value)
-        by_value, by_scale, info_value, info_scale = zero, zero, zero, zero
-        log_likelihood = jnp.zeros(value.shape[0])
-        for name, rows in table.rows_of.items():
-            model, reading, censored = models[name], table.value[rows], table.censored[rows]
-            fine = ok[:, rows]
-            f = jnp.where(fine, value[:, rows], reading)
-            s = jnp.where(fine, scale[:, rows], 1.0)
 
-            def density(f: Array, s: Array, model=model, reading=reading, censored=censored) -> Array:
-                exact = model.log_density(reading, f, s)
-                if not censored.any():
-                    return exact
-                return jnp.where(censored, model.log_below(reading, f, s), exact)
+def reading_weights(problem: Problem, value: Array, scale: Array, ok: Array) -> tuple[Array, ...]:
+    """Derivatives of each reading's log density in prediction and scale, and its information about both."""
+    table, models = problem.bindings, problem.noise_models
+    zero = jnp.zeros_like(value)
+    by_value, by_scale, info_value, info_scale = zero, zero, zero, zero
+    log_likelihood = jnp.zeros(value.shape[0])
+    for name, rows in table.rows_of.items():
+        model, reading, censored = models[name], table.value[rows], table.censored[rows]
+        fine = ok[:, rows]
+        f = jnp.where(fine, value[:, rows], reading)
+        s = jnp.where(fine, scale[:, rows], 1.0)
 
-            def by_prediction(f: Array, s: Array, density=density) -> Array:
-                return jax.grad(lambda x: jnp.sum(density(x, s)))(f)
+        def density(f: Array, s: Array, model=model, reading=reading, censored=censored) -> Array:
+            exact = model.log_density(reading, f, s)
+            if not censored.any():
+                return exact
+            return jnp.where(censored, model.log_below(reading, f, s), exact)
 
-            each = density(f, s)
-            slope, d_slope = jax.jvp(lambda x, s=s: by_prediction(x, s), (f,), (jnp.ones_like(f),))
-            of_f, of_s = model.information(f, s)
-            of_f = jnp.where(censored, jnp.maximum(-d_slope, 0.0), of_f)
-            of_s = jnp.where(censored, 0.0, of_s)
-            by_value = by_value.at[:, rows].set(jnp.where(fine, slope, 0.0))
-            by_scale = by_scale.at[:, rows].set(
-                jnp.where(fine, jax.grad(lambda x, f=f: jnp.sum(density(f, x)))(s), 0.0)
-            )
-            info_value = info_value.at[:, rows].set(jnp.where(fine, of_f, 0.0))
-            info_scale = info_scale.at[:, rows].set(jnp.where(fine, of_s, 0.0))
-            log_likelihood += jnp.sum(jnp.where(fine, each, -jnp.inf), axis=1)
-        return by_value, by_scale, info_value, info_scale, log_likelihood
+        def by_prediction(f: Array, s: Array, density=density) -> Array:
+            return jax.grad(lambda x: jnp.sum(density(x, s)))(f)
+
+        each = density(f, s)
+        slope, d_slope = jax.jvp(lambda x, s=s: by_prediction(x, s), (f,), (jnp.ones_like(f),))
+        of_f, of_s = model.information(f, s)
+        of_f = jnp.where(censored, jnp.maximum(-d_slope, 0.0), of_f)
+        of_s = jnp.where(censored, 0.0, of_s)
+        by_value = by_value.at[:, rows].set(jnp.where(fine, slope, 0.0))
+        by_scale = by_scale.at[:, rows].set(jnp.where(fine, jax.grad(lambda x, f=f: jnp.sum(density(f, x)))(s), 0.0))
+        info_value = info_value.at[:, rows].set(jnp.where(fine, of_f, 0.0))
+        info_scale = info_scale.at[:, rows].set(jnp.where(fine, of_s, 0.0))
+        log_likelihood += jnp.sum(jnp.where(fine, each, -jnp.inf), axis=1)
+    return by_value, by_scale, info_value, info_scale, log_likelihood

@@ -41,13 +41,16 @@ def batched(of_many: Callable) -> Callable:
 
 
 def differentiable(
-    value_of_many: Callable[[Vectors], Float[Array, "draw *shape"]], value_and_jacobian_of_many: WithJacobian
+    value_of_many: Callable[[Vectors], Float[Array, "draw *shape"]],
+    value_and_jacobian_of_many: WithJacobian,
+    once_more_differentiable: WithJacobian | None = None,
 ) -> Callable[[Array], Array]:
     """A function of one vector from its batched value and its batched value with Jacobian.
 
     Args:
         value_of_many: From [draw, parameter] to [draw, ...].
         value_and_jacobian_of_many: The same with the Jacobian [draw, ..., parameter].
+        once_more_differentiable: The same, from which second derivatives are taken; default: that one.
 
     Returns:
         A function of [parameter] that `jax.jit`, `grad`, `jvp`, `jacfwd`, `jacrev` and `vmap` work on, and once more
@@ -55,7 +58,8 @@ def differentiable(
         of a derivative (`jax.grad` of `jax.grad`) is a NotImplementedError of JAX, which finds no transpose of
         `custom_vmap_call`; a third derivative is a `ProblemError`.
     """
-    value, with_jacobian = batched(value_of_many), _with_derivative(value_and_jacobian_of_many)
+    value = batched(value_of_many)
+    with_jacobian = _with_derivative(value_and_jacobian_of_many, once_more_differentiable or value_and_jacobian_of_many)
 
     @jax.custom_jvp
     def function(theta: Vector) -> Array:
@@ -70,13 +74,15 @@ def differentiable(
     return function
 
 
-def _with_derivative(value_and_jacobian_of_many: WithJacobian) -> Callable[[Vector], tuple[Array, Array]]:
+def _with_derivative(
+    value_and_jacobian_of_many: WithJacobian, differentiable_of_many: WithJacobian
+) -> Callable[[Vector], tuple[Array, Array]]:
     """Value and Jacobian of one vector, differentiable once in forward mode.
 
     The rules of JAX would not do: they map the derivative of the rule in `batched`, which maps itself without end.
     """
     first = batched(value_and_jacobian_of_many)
-    second = batched(lambda thetas, along: jax.jvp(value_and_jacobian_of_many, (thetas,), (along,))[1])
+    second = batched(lambda thetas, along: jax.jvp(differentiable_of_many, (thetas,), (along,))[1])
 
     @jax.custom_jvp
     def with_jacobian(theta: Vector) -> tuple[Array, Array]:

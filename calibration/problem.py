@@ -209,7 +209,9 @@ class Problem:
         self.predictor = Predictor(
             self.bindings, self.parameters, self.fixed, self.noise, self.method, self.tolerance, own
         )
-        self._log_likelihood = differentiable(self.log_likelihood_many, self.log_likelihood_and_gradient_many)
+        self._log_likelihood = differentiable(
+            self.log_likelihood_many, self.log_likelihood_and_gradient_many, self._by_adjoint
+        )
         self._residuals = differentiable(self.residuals_many, self._residuals_and_jacobian_many)
         self._simulate = differentiable(self._simulate_many, self._simulate_and_jacobian_many)
 
@@ -338,6 +340,10 @@ class Problem:
         if is_forward(self.gradient, self.predictor):
             values, gradient = by_sensitivities(self.predictor, self.pointwise, thetas)
             return values, jnp.where(jnp.isfinite(values)[:, None], gradient, 0.0)
+        return self._by_adjoint(thetas)
+
+    def _by_adjoint(self, thetas: Float[Array, "draw parameter"]) -> tuple[Array, Array]:
+        """The same in reverse mode, which can be differentiated once more."""
 
         def total(x: Array) -> tuple[Array, Array]:
             values = self.log_likelihood_many(x)

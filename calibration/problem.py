@@ -212,6 +212,7 @@ class Problem:
         self._log_likelihood = differentiable(
             self.log_likelihood_many, self.log_likelihood_and_gradient_many, self._by_adjoint
         )
+        self._log_likelihood_by_adjoint = differentiable(self.log_likelihood_many, self._by_adjoint)
         self._residuals = differentiable(self.residuals_many, self._residuals_and_jacobian_many)
         self._simulate = differentiable(self._simulate_many, self._simulate_and_jacobian_many)
 
@@ -262,7 +263,9 @@ class Problem:
         Computed in double precision whatever JAX's switch says; `jax.grad` and `jax.jit` around it round `theta` and
         the result to single precision unless they are called inside ``with twin.float64():``.
         """
-        return self._call(self._log_likelihood, theta)
+        # JAX cannot compile sensitivities for a caller in single precision.
+        double = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+        return self._call(self._log_likelihood if double else self._log_likelihood_by_adjoint, theta)
 
     def log_prior(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:
         """Logarithm of the prior density on the estimation scale; minus infinity outside the bounds."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twin.errors import ExperimentError, suggestion
+from twin.figure import INK, blank_figure, dress
 from twin.units import pretty
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BANDS = ((0.05, 0.95, 0.18), (0.25, 0.75, 0.32))
-_INK, _LINE, _FAINT = "#333333", "#1f5f8b", "#dddddd"
+_LINE = "#1f5f8b"
 _ACROSS = 3
 _PANEL = (3.3, 2.3)  # inches
 
@@ -46,10 +47,6 @@ def plot_dataset(
     Raises:
         ExperimentError: An unknown variable, or nothing to draw.
     """
-    # The object interface leaves the user's pyplot state and backend alone.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     names = [str(name) for name in (variables if variables is not None else ds.data_vars)]
     for name in names:
         if name not in ds.data_vars:
@@ -60,8 +57,7 @@ def plot_dataset(
         raise ExperimentError("there is nothing to draw", where="plot", expected="at least one variable")
     across = min(len(names), _ACROSS)
     down = -(-len(names) // across)
-    figure = Figure(figsize=(max(across * _PANEL[0], 4.0), down * _PANEL[1] + 0.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(max(across * _PANEL[0], 4.0), down * _PANEL[1] + 0.5)
     panels = np.atleast_1d(figure.subplots(down, across, sharex=True, squeeze=False)).ravel()
     for panel, name in zip(panels, names, strict=False):
         logarithmic = log if isinstance(log, bool) else name in log
@@ -69,9 +65,9 @@ def plot_dataset(
     for panel in panels[len(names) :]:
         panel.set_visible(False)
     for panel in panels[max(len(names) - across, 0) : len(names)]:
-        panel.set_xlabel(_label("time", ds["time"].attrs.get("units", "")), color=_INK)
+        panel.set_xlabel(_label("time", ds["time"].attrs.get("units", "")), color=INK)
         panel.tick_params(labelbottom=True)
-    figure.suptitle(title if title is not None else str(ds.attrs.get("model", "")), color=_INK, fontsize=11)
+    figure.suptitle(title if title is not None else str(ds.attrs.get("model", "")), color=INK, fontsize=11)
     return figure
 
 
@@ -89,12 +85,8 @@ def _draw(panel: Axes, ds: xr.Dataset, name: str, logarithmic: bool) -> None:
         panel.plot(time, values, color=_LINE, linewidth=1.5, marker="o" if len(time) == 1 else None)
     if logarithmic and np.nanmax(values, initial=0.0) > 0.0:
         panel.set_yscale("log", nonpositive="mask")
-    panel.set_title(_label(name, ds[name].attrs.get("units", "")), fontsize=9, color=_INK, loc="left")
-    panel.grid(color=_FAINT, linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.tick_params(labelsize=8, colors=_INK, color=_FAINT)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(_FAINT)
+    panel.set_title(_label(name, ds[name].attrs.get("units", "")), fontsize=9, color=INK, loc="left")
+    dress(panel)
 
 
 def _label(name: str, unit: str) -> str:

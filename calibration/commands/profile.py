@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from calibration.commands.options import whole
 from calibration.commands.problem_source import add_source, problem_of
 from twin.commands.command import Command
-from twin.commands.files import output_folder, write_table
+from twin.commands.files import output_folder, write_dataset, write_table
 from twin.commands.tables import figure, text_table
 from twin.errors import ProblemError
 
@@ -69,7 +69,7 @@ def write_profiles(found: Profiles, folder: Path, saved: list[Path]) -> None:
     """Write profiles.csv (intervals and flags), profiles.nc (the curves) and profiles.png."""
     write_table(found.table(), folder / "profiles.csv", index=True)
     saved.append(folder / "profiles.csv")
-    found.to_dataset().to_netcdf(folder / "profiles.nc", engine="h5netcdf")
+    write_dataset(found.to_dataset(), folder / "profiles.nc")
     saved.append(folder / "profiles.nc")
     found.plot().savefig(folder / "profiles.png", dpi=130)
     saved.append(folder / "profiles.png")

@@ -6,25 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twin.figure import INK, blank_figure, dress
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from calibration.information.fisher import FisherInformation
 
-_INK, _FAINT, _MUTED = "#333333", "#dddddd", "#8a8a8a"
+_MUTED = "#8a8a8a"
 _STIFF, _SLOPPY, _NULL = "#1f5f8b", "#d98324", "#b3352c"
 
 
 def plot_information(information: FisherInformation, most: int) -> Figure:
     """Draw it; see `FisherInformation.plot`."""
-    # The object interface leaves the user's pyplot state and backend alone.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     shown = min(len(information.names), most)
-    figure = Figure(figsize=(10.5, max(3.4, 1.6 + 0.22 * shown)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(10.5, max(3.4, 1.6 + 0.22 * shown))
     spectrum, stiff, sloppy = figure.subplots(1, 3, width_ratios=(1.15, 1, 1))
     _draw_spectrum(spectrum, information)
     table = information.directions()
@@ -40,7 +37,7 @@ def plot_information(information: FisherInformation, most: int) -> Figure:
     figure.suptitle(
         f"{information.name}: {len(information.readings)} readings, "
         f"rank {information.rank} of {len(information.names)}".replace("$", r"\$"),
-        color=_INK,
+        color=INK,
         fontsize=11,
     )
     return figure
@@ -52,7 +49,7 @@ def _draw_spectrum(panel: Axes, information: FisherInformation) -> None:
     positive = values[values > 0]
     if not len(positive):
         panel.set_axis_off()
-        panel.text(0.5, 0.5, "no information", ha="center", color=_INK, transform=panel.transAxes)
+        panel.text(0.5, 0.5, "no information", ha="center", color=INK, transform=panel.transAxes)
         return
     # Eigenvalues that are rounding errors would stretch the axis over nothing.
     floor = positive[:rank].min() / 30 if rank else positive.max()
@@ -64,15 +61,15 @@ def _draw_spectrum(panel: Axes, information: FisherInformation) -> None:
         panel.plot(
             lost, np.full(len(lost), floor), "x", color=_NULL, markersize=6, label="no information", clip_on=False
         )
-        panel.legend(fontsize=8, frameon=False, labelcolor=_INK, handletextpad=0.2)
+        panel.legend(fontsize=8, frameon=False, labelcolor=INK, handletextpad=0.2)
     panel.set_yscale("log")
     panel.set_ylim(bottom=floor)
     panel.set_xlim(0.4, len(values) + 0.6)
     panel.xaxis.get_major_locator().set_params(integer=True)
-    panel.set_xlabel("direction", fontsize=9, color=_INK)
+    panel.set_xlabel("direction", fontsize=9, color=INK)
     number = information.condition_number
     _title(panel, "Eigenvalues", f"condition number {number:.2g}" if np.isfinite(number) else "singular")
-    _clean(panel)
+    dress(panel, "both")
 
 
 def _draw_direction(panel: Axes, information: FisherInformation, vector: np.ndarray, color: str, most: int) -> None:
@@ -84,18 +81,10 @@ def _draw_direction(panel: Axes, information: FisherInformation, vector: np.ndar
     panel.set_yticks(place, [information.names[i].replace("$", r"\$") for i in order])
     panel.invert_yaxis()
     panel.set_xlim(-1.05, 1.05)
-    panel.set_xlabel("entry (estimation scale)", fontsize=9, color=_INK)
-    _clean(panel)
+    panel.set_xlabel("entry (estimation scale)", fontsize=9, color=INK)
+    dress(panel, "both")
 
 
 def _title(panel: Axes, title: str, note: str) -> None:
-    panel.set_title(f"{title}\n", fontsize=9.5, color=_INK, loc="left")
+    panel.set_title(f"{title}\n", fontsize=9.5, color=INK, loc="left")
     panel.text(0.0, 1.02, note, fontsize=8.5, color=_MUTED, transform=panel.transAxes, va="bottom")
-
-
-def _clean(panel: Axes) -> None:
-    panel.grid(color=_FAINT, linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.tick_params(labelsize=8, colors=_INK, color=_FAINT, which="both")
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(_FAINT)

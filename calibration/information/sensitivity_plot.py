@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twin.figure import INK, blank_figure, dress
 from twin.units import pretty
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from calibration.information.sensitivity import Sensitivity
 
-_INK, _FAINT, _GREY = "#333333", "#dddddd", "#b8b8b8"
+_GREY = "#b8b8b8"
 # Okabe & Ito's colours, told apart with colour blindness too; yellow is left out on white.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7a5195")
 _PANELS = {
@@ -26,14 +27,9 @@ _PANELS = {
 
 def plot_sensitivity(found: Sensitivity, outputs: list[str], most: int) -> Figure:
     """Draw it; see `Sensitivity.plot`."""
-    # The object interface leaves the user's pyplot state and backend alone.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     ds = found.dataset.sel(output=outputs)
     colors = _colors(found, most)
-    figure = Figure(figsize=(9.5, 0.8 + 2.5 * len(outputs)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(9.5, 0.8 + 2.5 * len(outputs))
     panels = figure.subplots(len(outputs), 2, squeeze=False, sharex=ds.sizes["time"] > 1)
     for row, output in zip(panels, outputs, strict=True):
         for panel, (kind, title) in zip(row, _PANELS[found.method], strict=True):
@@ -41,8 +37,8 @@ def plot_sensitivity(found: Sensitivity, outputs: list[str], most: int) -> Figur
             (_bars if ds.sizes["time"] == 1 else _lines)(panel, of, kind, colors)
             unit = pretty(str(of["unit"].item())) if found.method == "morris" else ""
             label = f"{output}: {title}{f' [{unit}]' if unit else ''}"
-            panel.set_title(label.replace("$", r"\$"), fontsize=9, color=_INK, loc="left")
-            _clean(panel)
+            panel.set_title(label.replace("$", r"\$"), fontsize=9, color=INK, loc="left")
+            dress(panel)
             if found.method == "sobol":
                 # Shares, but estimates of few samples leave [0, 1], which must be seen.
                 low, high = min(-0.05, 1.05 * float(of[kind].min())), max(1.05, 1.05 * float(of[kind].max()))
@@ -50,14 +46,14 @@ def plot_sensitivity(found: Sensitivity, outputs: list[str], most: int) -> Figur
     if ds.sizes["time"] > 1:
         unit = pretty(str(ds["time"].attrs.get("units", "")))
         for panel in panels[-1]:
-            panel.set_xlabel(f"time [{unit}]" if unit else "time", fontsize=9, color=_INK)
+            panel.set_xlabel(f"time [{unit}]" if unit else "time", fontsize=9, color=INK)
         handles, labels = panels[0, 0].get_legend_handles_labels()
         chosen = [i for i, label in enumerate(labels) if colors[label.replace(r"\$", "$")] != _GREY]
         figure.legend(
             [handles[i] for i in chosen], [labels[i] for i in chosen], loc="outside right upper", frameon=False,
-            fontsize=8.5, labelcolor=_INK, title=None if len(chosen) == len(labels) else "others in grey",
+            fontsize=8.5, labelcolor=INK, title=None if len(chosen) == len(labels) else "others in grey",
         )  # fmt: skip
-    figure.suptitle(str(ds.attrs["title"]).replace("$", r"\$"), color=_INK, fontsize=11)
+    figure.suptitle(str(ds.attrs["title"]).replace("$", r"\$"), color=INK, fontsize=11)
     return figure
 
 
@@ -88,15 +84,7 @@ def _lines(panel: Axes, of: xr.Dataset, kind: str, colors: dict[str, str]) -> No
 def _bars(panel: Axes, of: xr.Dataset, kind: str, colors: dict[str, str]) -> None:
     place, values = np.arange(len(colors)), of[kind].isel(time=0).to_numpy()
     half = of[f"{kind}_conf"].isel(time=0).to_numpy() if f"{kind}_conf" in of else None
-    error = {"ecolor": _INK, "capsize": 2, "error_kw": {"linewidth": 0.9}} if half is not None else {}
+    error = {"ecolor": INK, "capsize": 2, "error_kw": {"linewidth": 0.9}} if half is not None else {}
     panel.barh(place, values, xerr=half, color=list(colors.values()), height=0.6, **error)
     panel.set_yticks(place, [name.replace("$", r"\$") for name in colors])
     panel.invert_yaxis()
-
-
-def _clean(panel: Axes) -> None:
-    panel.grid(color=_FAINT, linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.tick_params(labelsize=8, colors=_INK, color=_FAINT)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(_FAINT)

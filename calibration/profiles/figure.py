@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline
 
 from calibration.profiles.curve import IDENTIFIABLE, PRACTICALLY_NOT, STRUCTURALLY_NOT, UNDECIDED, Curve
+from twin.figure import INK, blank_figure, dress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from calibration.profiles.prediction import PredictionProfiles
     from calibration.profiles.result import Profiles
 
-INK, MUTED, FAINT = "#333333", "#777777", "#dddddd"
+MUTED = "#777777"
 COLOURS = {IDENTIFIABLE: "#1f5f8b", PRACTICALLY_NOT: "#c77700", STRUCTURALLY_NOT: "#b03a48", UNDECIDED: "#6b6b6b"}
 HIGHEST = 1.5
 """Top of the panels, in thresholds."""
@@ -32,14 +33,14 @@ def draw_profiles(profiles: Profiles) -> Figure:
     count = len(profiles.names)
     across = min(range(min(count, _ACROSS), min(count, 3) - 1, -1), key=lambda wide: -count % wide)
     down = -(-count // across)
-    figure = _figure(max(across * _PANEL[0], 4.5), down * _PANEL[1] + 0.75)
+    figure = blank_figure(max(across * _PANEL[0], 4.5), down * _PANEL[1] + 0.75)
     panels = np.atleast_1d(figure.subplots(down, across, sharey=True, squeeze=False)).ravel()
     limit = profiles.threshold
     for place, (axes, name, curve) in enumerate(zip(panels, profiles.names, profiles.curves, strict=False)):
         flag, index = profiles.flags[place], profiles.entries.index(name)
         low, high = curve.interval
         view = _view(curve, float(profiles.lower[index]), float(profiles.upper[index]))
-        _dress(axes)
+        dress(axes)
         colour = COLOURS[flag]
         # Beyond a bound nothing was tried.
         inside = max(low, float(profiles.lower[index])), min(high, float(profiles.upper[index]))
@@ -73,12 +74,12 @@ def draw_profiles(profiles: Profiles) -> Figure:
 
 def draw_predictions(profiles: PredictionProfiles) -> Figure:
     """Intervals of the prediction over time, or the curve itself where there is one time."""
-    figure = _figure(5.2, 3.4)
+    figure = blank_figure(5.2, 3.4)
     axes = figure.add_subplot()
     colour = COLOURS[IDENTIFIABLE]
     unit = f" [{profiles.unit}]" if profiles.unit not in ("", "dimensionless") else ""
     label = f"{profiles.observable}{unit}".replace("$", r"\$")
-    _dress(axes)
+    dress(axes)
     if len(profiles.times) == 1:
         curve = profiles.curves[0]
         low, high = curve.interval
@@ -111,9 +112,9 @@ def draw_predictions(profiles: PredictionProfiles) -> Figure:
 
 def draw_pair(pair: PairProfile) -> Figure:
     """The rise over the plane of two parameters, with the edge of the confidence region."""
-    figure = _figure(4.8, 3.9)
+    figure = blank_figure(4.8, 3.9)
     axes = figure.add_subplot()
-    _dress(axes)
+    dress(axes)
     rise = np.ma.masked_invalid(pair.rise.T)
     levels = np.linspace(0.0, 2.5 * pair.threshold, 11)
     filled = axes.contourf(pair.a, pair.b, rise, levels=levels, cmap="Blues_r", extend="max")
@@ -127,24 +128,6 @@ def draw_pair(pair: PairProfile) -> Figure:
         set_label((prefix + name).replace("$", r"\$"), fontsize=9, color=INK)
     axes.set_title(f"black: {100 * pair.level:g} % region of the pair", fontsize=9, color=INK, loc="left")
     return figure
-
-
-def _figure(width: float, height: float) -> Any:
-    # The object interface leaves the user's pyplot state and backend alone.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _dress(axes: Axes) -> None:
-    axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8, colors=INK, color=FAINT)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
 
 
 def _draw_curve(axes: Axes, curve: Curve, colour: str) -> None:

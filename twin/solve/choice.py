@@ -133,6 +133,9 @@ def _count(jaxpr: Any) -> float:
         if name == "custom_linear_solve":
             # Product and transposed solve are for its derivatives.
             total += _count(params["jaxprs"].solve.jaxpr)
+        elif name == "sparse_map":
+            # A product and a sum for each non-zero, in every lane.
+            total += 2.0 * len(params["table"].rows) * math.prod(equation.outvars[0].aval.shape[1:])
         elif inner := list(_inner(params)):
             total += params.get("length", 1) * sum(map(_count, inner)) if name == "scan" else sum(map(_count, inner))
         elif name not in _NO_ARITHMETIC:

@@ -10,7 +10,7 @@ A matrix W is held as one array of rows over lanes, ordered by level: the invers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from twin.solve.rows import put_rows
 from twin.solve.sparse_lu import Pivot, Position
 
 type Lanes = Float[Array, " lane"]
@@ -89,111 +90,118 @@ class _Sums:
         return jnp.concatenate(parts)[self._where]
 
 
+class _Level(NamedTuple):
+    """The entries of pivots that are eliminated together: pivots, then their part of L, then of U.
+
+    Args:
+        first: Row of the first entry.
+        states: States of the pivots.
+        lower: Number of entries of L.
+        given: Where each entry is found in the matrix; beyond its last where elimination filled it in.
+        updates: What earlier levels take from each entry.
+        pivot_of_lower: Pivot by which each entry of L is divided.
+    """
+
+    first: int
+    states: np.ndarray
+    lower: int
+    given: np.ndarray
+    updates: _Sums
+    pivot_of_lower: np.ndarray
+
+
 class Levels:
     """The elimination of one pattern, level by level.
 
     Args:
         order: Pivots with the rows they change and the columns they spread to.
+        pattern: Positions of the entries that are given.
     """
 
-    def __init__(self, order: Sequence[Pivot]) -> None:
-        size = len(order)
+    def __init__(self, order: Sequence[Pivot], pattern: Sequence[Position]) -> None:
         height = _heights(order)
-        self.tail = _dense_tail(order, height)
-        sparse = [pivot for pivot in order if pivot.index not in self.tail]
+        self.tail = dense_tail(order)
+        in_tail = set(self.tail)
+        sparse = [pivot for pivot in order if pivot.index not in in_tail]
         depth = 1 + max((height[pivot.index] for pivot in sparse), default=-1)
         levels = [[pivot for pivot in sparse if height[pivot.index] == level] for level in range(depth)]
-        self.states = np.array([*(p.index for level in levels for p in level), *self.tail], dtype=np.uint32)
-        place = {int(state): k for k, state in enumerate(self.states)}
-        self.back = np.argsort(self.states).astype(np.uint32)
         self.sizes = [len(level) for level in levels]
-        slots: dict[Position, int] = {}
-        self.spans = []
-        for level in levels:
-            first = len(slots)
-            for pivot in level:
-                slots[pivot.index, pivot.index] = len(slots)
-            lower = [(i, pivot.index) for pivot in level for i in pivot.rows]
-            upper = [(pivot.index, j) for pivot in level for j in pivot.columns]
-            for position in (*lower, *upper):
-                slots[position] = len(slots)
-            self.spans.append((first, len(level), len(lower), len(upper)))
-        self.slots, zero = slots, len(slots)
-        # Which pivots contribute to which entry.
+        self.states = np.array([*(p.index for level in levels for p in level), *self.tail], dtype=np.uint32)
+        self.back = np.argsort(self.states).astype(np.uint32)
+        of_levels = [_entries(level) for level in levels]
+        slots = {position: slot for slot, position in enumerate(position for each in of_levels for position in each)}
+        self.entries = len(slots)
+        # Which pivots contribute to which entry, of the levels and of the dense block.
         terms: dict[Position, list[tuple[int, int]]] = {position: [] for position in slots}
-        dense: dict[Position, list[tuple[int, int]]] = {(i, j): [] for i in self.tail for j in self.tail}
+        terms |= {(i, j): [] for i in self.tail for j in self.tail}
         for pivot in sparse:
             for i in pivot.rows:
                 for j in pivot.columns:
-                    into = dense if (i, j) in dense else terms
-                    into[i, j].append((slots[i, pivot.index], slots[pivot.index, j]))
-        by_slot = list(slots)
-        self._updates = []
-        self._pivot_of_lower = []
-        for first, pivots, lower, upper in self.spans:
-            of_level = by_slot[first : first + pivots + lower + upper]
-            self._updates.append(_Sums([terms[position] for position in of_level], (zero, zero)))
-            index = {position[0]: k for k, position in enumerate(of_level[:pivots])}
-            columns = [index[column] for _, column in of_level[pivots : pivots + lower]]
-            self._pivot_of_lower.append(np.array(columns, dtype=np.uint32))
-        self._dense_update = _Sums([dense[i, j] for i in self.tail for j in self.tail], (zero, zero))
-        # Substitutions: which entries and unknowns each row of a level needs.
-        blank = (zero, size)
-        rows: list[list[tuple[int, int]]] = [[] for _ in range(size)]
-        columns = [[] for _ in range(size)]
-        for pivot in sparse:
-            for i in pivot.rows:
-                rows[place[i]].append((slots[i, pivot.index], place[pivot.index]))
-            for j in pivot.columns:
-                columns[place[j]].append((slots[pivot.index, j], place[pivot.index]))
-        rows_back: list[list[tuple[int, int]]] = [[] for _ in range(size)]
-        columns_back = [[] for _ in range(size)]
+                    terms[i, j].append((slots[i, pivot.index], slots[pivot.index, j]))
+        number = {position: index for index, position in enumerate(pattern)}
+        given = lambda some: np.array([number.get(each, len(pattern)) for each in some], dtype=np.uint32)  # noqa: E731
+        sums = lambda some: _Sums([terms[each] for each in some], (self.entries, self.entries))  # noqa: E731
+        self._levels = []
+        for level, entries in zip(levels, of_levels, strict=True):
+            index = {pivot.index: k for k, pivot in enumerate(level)}
+            lower = [index[pivot.index] for pivot in level for _ in pivot.rows]
+            states, of_lower = np.array(list(index), dtype=np.uint32), np.array(lower, dtype=np.uint32)
+            first = slots[entries[0]]
+            self._levels.append(_Level(first, states, len(lower), given(entries), sums(entries), of_lower))
+        block = [(i, j) for i in self.tail for j in self.tail]
+        self._dense_given, self._dense_update = given(block), sums(block)
+        self._plan_substitutions(sparse, slots)
+
+    def _plan_substitutions(self, sparse: Sequence[Pivot], slots: Mapping[Position, int]) -> None:
+        """Which entries and unknowns each row of a level needs, on the way down and up, and for the transposed."""
+        place = {int(state): k for k, state in enumerate(self.states)}
+        size = len(place)
+        down, up, down_transposed, up_transposed = ([[] for _ in range(size)] for _ in range(4))
         for pivot in sparse:
             here = place[pivot.index]
-            rows_back[here] = [(slots[pivot.index, j], place[j]) for j in pivot.columns]
-            columns_back[here] = [(slots[i, pivot.index], place[i]) for i in pivot.rows]
-        cut = lambda each: [_Sums(part, blank) for part in _cut(each, self.sizes)]  # noqa: E731
-        self._down, self._up = cut(rows), cut(rows_back)
-        self._down_transposed, self._up_transposed = cut(columns), cut(columns_back)
+            for i in pivot.rows:
+                slot = slots[i, pivot.index]
+                down[place[i]].append((slot, here))
+                up_transposed[here].append((slot, place[i]))
+            for j in pivot.columns:
+                slot = slots[pivot.index, j]
+                down_transposed[place[j]].append((slot, here))
+                up[here].append((slot, place[j]))
+        self.borders = [int(border) for border in np.cumsum([0, *self.sizes, len(self.tail)])]
+        ranges = list(zip(self.borders, self.borders[1:], strict=False))
+        cut = lambda rows: [_Sums(rows[begin:end], (self.entries, size)) for begin, end in ranges]  # noqa: E731
+        self._down, self._up = cut(down), cut(up)
+        self._down_transposed, self._up_transposed = cut(down_transposed), cut(up_transposed)
 
-    def factorise(self, pattern: Sequence[Position], entries: Array, diagonal: States) -> Factors:
+    def factorise(self, entries: Array, diagonal: States) -> Factors:
         """Factors of ``diag(diagonal) - entries``.
 
         Args:
-            pattern: Positions of the entries.
-            entries: Non-zeros over lanes.
+            entries: The entries of the pattern, over lanes.
             diagonal: What is added on the diagonal, state by lane.
         """
-        number = {position: k for k, position in enumerate(pattern)}
-        nothing = len(pattern)
         lanes = entries.shape[1:]
         a = jnp.concatenate([-entries, jnp.zeros((1, *lanes), entries.dtype)])
-        values = jnp.zeros((len(self.slots) + 1, *lanes), entries.dtype)
-        by_slot = list(self.slots)
-        for (first, pivots, lower, upper), updates, of_lower in zip(
-            self.spans, self._updates, self._pivot_of_lower, strict=True
-        ):
-            of_level = by_slot[first : first + pivots + lower + upper]
-            raw = a[np.array([number.get(position, nothing) for position in of_level], dtype=np.uint32)]
+        values = jnp.zeros((self.entries + 1, *lanes), entries.dtype)
+        for first, states, lower, given, updates, pivot_of_lower in self._levels:
+            raw, pivots = a[given], len(states)
             if updates:
                 raw = raw - updates(values, values)
-            states = np.array([state for state, _ in of_level[:pivots]], dtype=np.uint32)
             inverse = lax.optimization_barrier(1.0 / (raw[:pivots] + diagonal[states]))
-            scaled = raw[pivots : pivots + lower] * inverse[of_lower]
+            scaled = raw[pivots : pivots + lower] * inverse[pivot_of_lower]
             new = jnp.concatenate([inverse, scaled, raw[pivots + lower :]])
-            values = lax.dynamic_update_slice(values, lax.optimization_barrier(new), (first, *[0] * len(lanes)))
-        return Factors(values, self._inverse(number, a, diagonal, values))
+            values = put_rows(values, lax.optimization_barrier(new), first)
+        return Factors(values, self._inverse(a, diagonal, values))
 
-    def _inverse(self, number, a: Array, diagonal: States, values: Array) -> Array:
-        """Inverse of the dense block that remains, by Gauss-Jordan elimination."""
-        size, lanes = len(self.tail), a.shape[1:]
-        where = [number.get((i, j), len(number)) for i in self.tail for j in self.tail]
-        block = a[np.array(where, dtype=np.uint32)]
+    def _inverse(self, a: Array, diagonal: States, values: Array) -> Array:
+        """Inverse of the dense block that remains."""
+        size = len(self.tail)
+        block = a[self._dense_given]
         if self._dense_update:
             block = block - self._dense_update(values, values)
-        block = block.reshape(size, size, *lanes)
+        block = block.reshape(size, size, *a.shape[1:])
         on_diagonal = np.eye(size, dtype=bool)[..., None]
-        shift = diagonal[np.array(self.tail, dtype=np.uint32)][:, None]
+        shift = diagonal[self.states[self.borders[-2] :]][:, None]
         return _inverse(lax.optimization_barrier(jnp.where(on_diagonal, block + shift, block)))
 
     def solve(self, factors: Factors, right: States) -> States:
@@ -210,10 +218,8 @@ class Levels:
         entries, inverse = factors
         zero = jnp.zeros((1, *right.shape[1:]), right.dtype)
         x = lax.optimization_barrier(jnp.concatenate([right[self.states], zero]))
-        borders = np.cumsum([0, *self.sizes, len(self.tail)])
-        put = lambda x, new, first: lax.dynamic_update_slice(x, new, (int(first), *[0] * (x.ndim - 1)))  # noqa: E731
         for level, sums in enumerate(down):
-            begin, end = borders[level : level + 2]
+            begin, end = self.borders[level : level + 2]
             if begin == end:
                 continue
             new = x[begin:end]
@@ -223,19 +229,23 @@ class Levels:
                 new = lax.optimization_barrier(new)[:, None]
                 new = _product(inverse.swapaxes(0, 1) if transposed else inverse, new)[:, 0]
             elif transposed:
-                new = new * entries[self.spans[level][0] :][: self.sizes[level]]
+                new = new * self._inverse_pivots(entries, level)
             if sums or transposed or level == len(self.sizes):
-                x = put(x, lax.optimization_barrier(new), begin)
+                x = put_rows(x, lax.optimization_barrier(new), begin)
         for level in reversed(range(len(self.sizes))):
-            begin, end = borders[level : level + 2]
+            begin, end = self.borders[level : level + 2]
             new, sums = x[begin:end], up[level]
             if sums:
                 new = new - sums(entries, x)
             if not transposed:
-                new = new * entries[self.spans[level][0] :][: self.sizes[level]]
+                new = new * self._inverse_pivots(entries, level)
             if sums or not transposed:
-                x = put(x, lax.optimization_barrier(new), begin)
+                x = put_rows(x, lax.optimization_barrier(new), begin)
         return lax.optimization_barrier(x[self.back])
+
+    def _inverse_pivots(self, entries: Array, level: int) -> Array:
+        first = self._levels[level].first
+        return entries[first : first + self.sizes[level]]
 
 
 def _inverse(
@@ -284,22 +294,23 @@ def _heights(order: Iterable[Pivot]) -> dict[int, int]:
     return height
 
 
-def _dense_tail(order: Sequence[Pivot], height: dict[int, int]) -> list[int]:
-    """The last pivots, as many as fill a block densely."""
+def _entries(level: Sequence[Pivot]) -> list[Position]:
+    """Positions of the entries of a level: pivots, L, U."""
+    lower = [(i, pivot.index) for pivot in level for i in pivot.rows]
+    upper = [(pivot.index, j) for pivot in level for j in pivot.columns]
+    return [*((pivot.index, pivot.index) for pivot in level), *lower, *upper]
+
+
+def dense_tail(order: Sequence[Pivot]) -> list[int]:
+    """States of the last pivots, as many as fill a block densely."""
+    height = _heights(order)
     best: list[int] = []
     for level in sorted(set(height.values()), reverse=True):
-        tail = [pivot.index for pivot in order if height[pivot.index] >= level]
-        inside = set(tail)
+        tail = [pivot for pivot in order if height[pivot.index] >= level]
+        inside = {pivot.index for pivot in tail}
         filled = sum(
-            1 + sum(i in inside for i in pivot.rows) + sum(j in inside for j in pivot.columns)
-            for pivot in order
-            if pivot.index in inside
+            1 + len(inside.intersection(pivot.rows)) + len(inside.intersection(pivot.columns)) for pivot in tail
         )
         if filled >= DENSE_ENOUGH * len(tail) ** 2:
-            best = tail
+            best = [pivot.index for pivot in tail]
     return best
-
-
-def _cut(rows: list, sizes: list[int]) -> list[list]:
-    borders = np.cumsum([0, *sizes, len(rows) - sum(sizes)])
-    return [rows[begin:end] for begin, end in zip(borders, borders[1:], strict=False)]

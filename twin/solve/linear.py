@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from twin.compile.sparse_map import SparseMap
 from twin.solve import sparse_lu
-from twin.solve.levels import Factors, Levels
+from twin.solve.levels import Factors, Levels, dense_tail
 from twin.solve.sparse_lu import Position, elimination_order
 
 MOST_UNROLLED_UPDATES = 1000
@@ -66,9 +66,8 @@ def linear_system(mass: np.ndarray, pattern: Sequence[Position]) -> LinearSystem
         order = elimination_order(size, positions)
         if sum(len(pivot.rows) * len(pivot.columns) for pivot in order) <= MOST_UNROLLED_UPDATES:
             return Sparse(mass, pattern, order)
-        levels = Levels(order)
-        if len(levels.tail) <= MOST_INVERTED:
-            return Levelled(mass, pattern, levels)
+        if len(dense_tail(order)) <= MOST_INVERTED:
+            return Levelled(mass, pattern, Levels(order, pattern))
     return Dense(mass, pattern)
 
 
@@ -115,13 +114,13 @@ class Levelled:
     """Without pivoting, level by level."""
 
     def __init__(self, mass: np.ndarray, pattern: Sequence[Position], levels: Levels) -> None:
-        self.mass, self.pattern, self.levels = mass, pattern, levels
+        self.mass, self.levels = mass, levels
         rows, columns = np.array(pattern, dtype=int).reshape(-1, 2).T
         self._read = SparseMap.take(len(mass), columns)
         self._sum = SparseMap(len(pattern), len(mass), [(int(row), index) for index, row in enumerate(rows)])
 
     def factorise(self, entries: Entries, shift: Lanes) -> Factors:
-        return self.levels.factorise(self.pattern, _as_array(entries), self.mass[:, None] * shift)
+        return self.levels.factorise(_as_array(entries), self.mass[:, None] * shift)
 
     def solve(self, factors: Factors, right: States) -> States:
         return self.levels.solve(factors, right)

@@ -43,7 +43,7 @@ PATTERNS = {
 def of_kind(kind: str, mass: np.ndarray, pattern: list[Position]) -> LinearSystem:
     order = elimination_order(len(mass), pattern)
     if kind == "levels":
-        return Levelled(mass, pattern, Levels(order))
+        return Levelled(mass, pattern, Levels(order, pattern))
     return Sparse(mass, pattern, order) if kind == "sparse" else Dense(mass, pattern)
 
 

@@ -21,7 +21,7 @@ from calibration.optimise.fisher_scoring import minimise
 from calibration.optimise.fit import Fit
 from calibration.optimise.objective import Objective
 from calibration.problem import Problem
-from calibration.profiles.curve import Curve, judge
+from calibration.profiles.curve import UNDECIDED, Curve, judge
 from calibration.profiles.elimination import along_entry
 from calibration.profiles.reference import BETTER, Reference, check_level, find_reference, threshold_of
 from calibration.profiles.repair import bypasses
@@ -68,7 +68,8 @@ def profile(
 
     Returns:
         Curves, intervals and flags. If a vector better than the fit turns up it is in `Profiles.better`, rises count
-        from it, and a `TwinWarning` says so: the fit was no global optimum.
+        from it, and a `TwinWarning` says so: the fit was no global optimum. If it is so much better that the fit lies
+        outside its confidence region, all flags are "undecided".
 
     Raises:
         ProblemError: an unknown name, a level outside (0, 1), or a vector that does not fit the problem.
@@ -101,6 +102,9 @@ def profile(
     warn_of_better(problem, reference, better, same_objective)
     curves = walks.curves(min(best.value, reference.value), better, threshold)
     verdicts = [judge(curve, i, problem.lower, problem.upper) for curve, i in zip(curves, indices, strict=True)]
+    if better is not None and 2.0 * (reference.value - better.value) > threshold:
+        # The walks went around a vector that the data rule out.
+        verdicts = [(UNDECIDED, ()) for _ in curves]
     return Profiles(
         names=tuple(problem.names[i] for i in indices),
         entries=problem.names,
@@ -271,7 +275,7 @@ class Walks:
                     slope=2.0 * np.array([p.slope for p in points]),
                     theta=np.stack([p.theta for p in points]),
                     converged=np.array([p.converged for p in points]),
-                    optimum=float(self.reference.theta[index]),
+                    optimum=float((self.reference if better is None else better).theta[index]),
                     ends=(down.end, up.end),
                     threshold=threshold,
                 )

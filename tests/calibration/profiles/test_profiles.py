@@ -233,17 +233,22 @@ def test_a_fit_that_has_not_converged_is_reported(conversion: Problem) -> None:
     np.testing.assert_allclose(found.best, fit.best, atol=1e-3)
 
 
-def test_a_better_optimum_is_reported(table_of_rows: Rows) -> None:
-    """Two valleys with a barrier below the threshold: the walk from the shallower one comes to the deeper."""
+def two_valleys(table_of_rows: Rows, tilt: float, sd: float) -> Problem:
+    """The readings are met at k = 1; there is another valley below k = 3."""
     model = Model(
         "two_valleys",
         [State("A", 2.0)],
         [Parameter("k", 3.0)],
         [Reaction("loss", "A ->", "0.1 * A")],
-        observables=[Observable("y", "A * exp((k - 1)^2 * (k - 3)^2 + 0.3 * k)")],
+        observables=[Observable("y", f"A * exp((k - 1)^2 * (k - 3)^2 + {tilt} * k)")],
     )
-    table = table_of_rows([("e", "1", "y", t, 2.0 * np.exp(0.3 - 0.1 * t)) for t in TIMES])
-    problem = Problem(model, table, [Estimate("k", 0.1, 6.0, scale="lin")], Noise("log_normal", 2.0))
+    table = table_of_rows([("e", "1", "y", t, 2.0 * np.exp(tilt - 0.1 * t)) for t in TIMES])
+    return Problem(model, table, [Estimate("k", 0.1, 6.0, scale="lin")], Noise("log_normal", sd))
+
+
+def test_a_better_optimum_is_reported(table_of_rows: Rows) -> None:
+    """Two valleys with a barrier below the threshold: the walk from the shallower one comes to the deeper."""
+    problem = two_valleys(table_of_rows, tilt=0.3, sd=2.0)
     assert float(problem.log_likelihood(np.array([1.0]))) > float(problem.log_likelihood(np.array([2.8])))
     with pytest.warns(TwinWarning, match="no global optimum"):
         found = profile(problem, np.array([2.8]), quiet=True)
@@ -257,6 +262,18 @@ def test_a_better_optimum_is_reported(table_of_rows: Rows) -> None:
     low, high = found["k"].interval
     assert low < 1.0 < 3.0 < high  # both valleys lie below the threshold
     assert "better optimum" in repr(found)
+
+
+def test_a_fit_that_the_data_rule_out_decides_nothing(table_of_rows: Rows) -> None:
+    """An interval around a valley far above another one would be that of a wrong vector."""
+    problem = two_valleys(table_of_rows, tilt=0.9, sd=float(np.sqrt(len(TIMES) / 3)))
+    with pytest.warns(TwinWarning, match="no global optimum"):
+        found = profile(problem, np.array([2.85]), quiet=True)
+    assert found.better is not None
+    assert found.better_objective is not None
+    assert 2 * (found.objective - found.better_objective) > found.threshold
+    assert found.flags == ("undecided",)
+    assert found["k"].optimum == found.better[0]
 
 
 def test_tables_datasets_and_pictures(of_linear: Profiles, of_product: Profiles) -> None:

@@ -167,23 +167,25 @@ class ParameterVector:
         etas = [self._append(_eta(estimate.name, group)) for group in groups]
         self.slots[estimate.name] = Slot(estimate.scale, typical, np.array(etas)[position], between, estimated)
 
-    def values(self, theta: Float[Array, "parameter draw"]) -> dict[str, Float[Array, "series draw"]]:
-        """Value of each estimated parameter in every series, linear scale."""
+    def values(
+        self, theta: Float[Array, "parameter draw"], series: Int[np.ndarray, " chosen"]
+    ) -> dict[str, Float[Array, "chosen draw"]]:
+        """Value of each estimated parameter in some of the series, linear scale."""
         result = {}
-        # Each scale is left once for all entries, not name by name: there may be hundreds.
-        scales = dict.fromkeys(slot.scale for slot in self.slots.values() if slot.eta is None)
-        linear = {scale: from_scale(theta, scale) for scale in scales}
+        plain: dict[Scale, list[str]] = {}
         for name, slot in self.slots.items():
             if slot.eta is None:
-                result[name] = _rows(linear[slot.scale], slot.value)
+                plain.setdefault(slot.scale, []).append(name)
                 continue
-            value = theta[slot.value]
-            if slot.eta is not None:
-                assert slot.between is not None  # wherever there is an eta
-                spread = theta[slot.between] if slot.between_is_estimated else slot.between
-                value = value + spread * theta[slot.eta]
+            assert slot.between is not None  # wherever there is an eta
+            spread = theta[slot.between] if slot.between_is_estimated else slot.between
+            value = theta[slot.value[series]] + spread * theta[slot.eta[series]]
             result[name] = from_scale(value, slot.scale)
-        return result
+        for scale, names in plain.items():  # all of a scale at once, not name by name: there may be hundreds
+            rows = np.concatenate([self.slots[name].value[series] for name in names])
+            of_names = jnp.split(from_scale(theta[rows], scale), len(names))
+            result |= dict(zip(names, of_names, strict=True))
+        return {name: result[name] for name in self.slots}
 
     def linear(self, theta: Float[np.ndarray, "*draw parameter"]) -> Float[np.ndarray, "*draw parameter"]:
         """A vector with every entry on its linear scale."""
@@ -193,13 +195,6 @@ class ParameterVector:
             column = theta[..., index]
             columns.append(column if base is None else base**column)
         return np.stack(columns, axis=-1)
-
-
-def _rows(x: Float[Array, "parameter draw"], index: Int[np.ndarray, " series"]) -> Float[Array, "series draw"]:
-    """Rows of an array; where they are all the same one, without a gather."""
-    if (index == index[0]).all():
-        return jnp.broadcast_to(x[int(index[0])], (len(index), x.shape[1]))
-    return x[index]
 
 
 def _check_kind(estimate: Estimate) -> None:

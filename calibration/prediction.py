@@ -118,8 +118,7 @@ class Predictor:
 
     def values(self, thetas: Float[Array, "draw parameter"]) -> Values:
         """Values of the estimated parameters in every series of the readings, linear scale."""
-        of_all = self.parameters.values(jnp.transpose(thetas))
-        return {name: value[self._series] for name, value in of_all.items()}
+        return self.parameters.values(jnp.transpose(thetas), self._series)
 
     def from_values(self, values: Values, gradient: Literal["reverse", "forward"] = "reverse") -> Prediction:
         """Predictions from parameter values in every series."""
@@ -173,13 +172,19 @@ class Predictor:
         return jax.vmap(push, out_axes=(None, 0, None))(stacked)
 
     def _along_direct(
-        self, trajectory: Trajectory, direct: Mapping[str, Array], d_values: Values, d_value: Array, d_scale: Array
+        self, trajectory: Trajectory, direct: Array, d_values: Values, d_value: Array, d_scale: Array
     ) -> tuple[Array, Array]:
         """Adds what the vector changes in the formulas of observables and noise themselves."""
-        lanes, own = self.bindings.lane, self.readout.own
-        for name in direct:
-            direction = {key: jnp.full_like(x, float(key == name)) for key, x in direct.items()}
-            by_value, by_scale = jax.jvp(lambda x: self.readout(trajectory, x), (dict(direct),), (direction,))[1]
+        lanes, own, names = self.bindings.lane, self.readout.own, self.readout.names
+        if not names:
+            return d_value, d_scale
+
+        def push(chosen: Array) -> tuple[Array, Array]:
+            direction = jnp.broadcast_to(chosen[:, None, None], direct.shape)
+            return jax.jvp(lambda x: self.readout(trajectory, x), (direct,), (direction,))[1]
+
+        along = jax.vmap(push)(jnp.eye(len(names)))
+        for name, by_value, by_scale in zip(names, *along, strict=True):
             if name in own.columns:
                 changes = [(d_values[free], own.stands_for(name, free)) for free in self._free if free in own.names]
                 if name in self._free:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from calibration.bindings import Bindings, bind
 from calibration.gradient_mode import by_sensitivities, check_gradient, is_forward
@@ -255,6 +255,17 @@ class Problem:
     def noise_models(self) -> dict[str, NoiseModel]:
         return {name: NOISE_MODELS[noise.family](noise.df) for name, noise in self.noise.items()}
 
+    @property
+    def noise_groups(self) -> list[tuple[NoiseModel, slice | Int[np.ndarray, " reading"]]]:
+        """The readings of each noise model, whatever their observables: few programs instead of one per observable."""
+        groups: dict[tuple[str, float], list[np.ndarray]] = {}
+        for name, rows in self.bindings.rows_of.items():
+            groups.setdefault((self.noise[name].family, self.noise[name].df), []).append(rows)
+        models = [NOISE_MODELS[family](df) for family, df in groups]
+        if len(models) == 1:
+            return [(models[0], slice(None))]
+        return [(model, np.sort(np.concatenate(rows))) for model, rows in zip(models, groups.values(), strict=True)]
+
     # Functions of one vector: jax-traceable, and reaching the lanes when mapped.
 
     def log_likelihood(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:
@@ -316,8 +327,7 @@ class Problem:
         """Log density of every reading given its prediction."""
         table = self.bindings
         parts = []
-        for name, rows in table.rows_of.items():
-            model = self.noise_models[name]
+        for model, rows in self.noise_groups:
             # Where the integration failed, harmless numbers keep the derivative finite; the value is replaced below.
             ok = prediction.ok[:, rows]
             f = jnp.where(ok, prediction.value[:, rows], table.value[rows])
@@ -327,7 +337,9 @@ class Problem:
             below = model.log_below(table.value[rows], f, scale) if censored.any() else exact
             each = jnp.where(censored, below, exact)
             parts.append(jnp.where(ok & jnp.isfinite(each), each, -jnp.inf))
-        order = np.argsort(np.concatenate(list(table.rows_of.values())), kind="stable")
+        if len(parts) == 1:
+            return parts[0]
+        order = np.argsort(np.concatenate([rows for _, rows in self.noise_groups]), kind="stable")
         return jnp.concatenate(parts, axis=1)[:, order]
 
     @in_float64
@@ -363,8 +375,7 @@ class Problem:
     def _standardise(self, prediction: Prediction) -> Float[Array, "draw reading"]:
         table = self.bindings
         residual = jnp.zeros_like(prediction.value)
-        for name, rows in table.rows_of.items():
-            model = self.noise_models[name]
+        for model, rows in self.noise_groups:
             distance = model.centre(prediction.value[:, rows]) - model.centre(table.value[rows])
             standard = distance / prediction.scale[:, rows]
             standard = jnp.where(table.censored[rows], jnp.maximum(standard, 0.0), standard)

@@ -6,7 +6,7 @@ and an index per reading.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,6 @@ from twin.errors import ProblemError, suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
-
-type Rows = Float[Array, "reading draw"]
 
 NUMBER, ABSENT = -1, -2
 
@@ -40,24 +38,20 @@ class ReadingValues:
     numbers: Float[np.ndarray, "column reading"]
     source: Int[np.ndarray, "column reading"]
 
-    def rows(self, of_parameter: Mapping[str, Rows]) -> dict[str, Rows]:
+    def rows(
+        self, of_names: Float[Array, "name reading draw"], of_columns: Float[Array, "column reading draw"]
+    ) -> Float[Array, "column reading draw"]:
         """The value of every column in each reading.
 
         Args:
-            of_parameter: Values by name in every reading.
+            of_names: Values of `names` in every reading.
+            of_columns: The model's own values of `columns`.
         """
-        result = {}
-        if not self.columns:
-            return result
-        shape = (*self.numbers.shape, next(iter(of_parameter.values())).shape[1])
-        values = jnp.broadcast_to(jnp.asarray(self.numbers)[..., None], shape)
-        if self.names:  # one gather for all columns
-            stack = jnp.stack([of_parameter[name] for name in self.names])
-            chosen = stack[np.maximum(self.source, 0), np.arange(shape[1])[None]]
+        values = jnp.asarray(self.numbers)[..., None]
+        if self.names:
+            chosen = of_names[np.maximum(self.source, 0), np.arange(self.source.shape[1])[None]]
             values = jnp.where((self.source >= 0)[..., None], chosen, values)
-        for column, value, source in zip(self.columns, values, self.source, strict=True):
-            result[column] = jnp.where((source == ABSENT)[:, None], of_parameter[column], value)
-        return result
+        return jnp.where((self.source == ABSENT)[..., None], of_columns, values)
 
     def stands_for(self, column: str, name: str) -> Bool[np.ndarray, " reading"]:
         """Readings in which a parameter stands in a column."""

@@ -14,12 +14,13 @@ import sympy as sp
 from jax import lax
 from jaxtyping import Array, Float
 
+from calibration.alike import AlikeObservables
 from calibration.bindings import Bindings
 from calibration.reading_values import ReadingValues
 from twin.compile.evaluate import compile_expressions
 from twin.errors import ProblemError, suggestion
 from twin.model.formula import parse
-from twin.model.symbols import symbol
+from twin.model.symbols import TIME, symbol
 from twin.study import Noise
 
 type Rows = Float[Array, "reading draw"]
@@ -60,15 +61,28 @@ class Readout:
         self._extra = tuple(name for name in free if name not in parameters)
         self._observables = {name: model.observable_expr(name) for name in bindings.observables}
         self._scales = {name: self._scale_expression(name, noise[name]) for name in bindings.observables}
-        self._needed = {name: self._names_needed(name) for name in bindings.observables}
+        self.names = (*free, *(name for name in own.columns if name not in free))
+        self._alike = self._group()
 
-    def _names_needed(self, observable: str) -> set[str] | None:
-        """Names in the formulas of an observable; None for all, where inputs or conditions have their own formulas."""
+    def _group(self) -> AlikeObservables | None:
+        """The observables by shape; None where inputs, conditions or delays have formulas of their own."""
         system = self.bindings.system
         if system.model.input_names or system.locks or system.delays:
             return None
-        formulas = (self._observables[observable], self._scales[observable])
-        return {symbol.name for formula in formulas if formula is not None for symbol in _of(formula)}
+        parameters = [symbol(name) for name in system.parameters]
+        states = [symbol(name) for name in system.states]
+        direct = [symbol(name) for name in self.names]
+        formulas = {}
+        for name, formula in self._observables.items():
+            scale = self._scales[name]
+            # In the scale the observable's own name is the prediction itself.
+            formulas[name] = [formula] if scale is None else [formula, scale.xreplace({symbol(name): formula})]
+        known = {TIME, *states, *parameters, *direct}
+        if not all(formula.free_symbols <= known for each in formulas.values() for formula in each):
+            return None
+        # What the vector gives takes the place of the model's own value, so that it is named last.
+        frozen = frozenset([TIME, *parameters, *direct])
+        return AlikeObservables(formulas, self.bindings.rows_of, (states, parameters, direct), frozen)
 
     def _scale_expression(self, observable: str, noise: Noise) -> sp.Expr | None:
         model = self.bindings.system.model
@@ -99,39 +113,44 @@ class Readout:
             )
         return model.expand(expression)
 
-    def direct(self, values: Mapping[str, Float[Array, "series draw"]], trajectory: Trajectory) -> dict[str, Rows]:
-        """What formulas of observables and noise take from the vector itself, in every reading."""
-        system, lane = self.bindings.system, self.bindings.lane
-        rows: dict[str, Rows] = {}
-        if self._free:  # one gather for all names, not one each: there may be hundreds
-            of_readings = jnp.stack([values[name] for name in self._free])[:, lane]
-            rows = dict(zip(self._free, of_readings, strict=True))
-        if not self.own.columns:
-            return rows
-        index = {name: i for i, name in enumerate(system.parameters)}
-        needed = {*self.own.columns, *self.own.names} & set(index)
-        of_parameter = {name: trajectory.params[index[name]] for name in sorted(needed)}
-        return rows | self.own.rows(of_parameter | rows)
+    def direct(
+        self, values: Mapping[str, Float[Array, "series draw"]], trajectory: Trajectory
+    ) -> Float[Array, "name reading draw"]:
+        """What formulas of observables and noise take from the vector itself, in every reading: values of `names`."""
+        lane, own, count = self.bindings.lane, self.own, len(self._free)
+        # One gather for all names, not one each: there may be hundreds.
+        free = jnp.stack([values[name] for name in self._free])[:, lane] if count else trajectory.y[:0]
+        if not own.columns:
+            return free
+        parameters = self.bindings.system.parameters
+        position = {name: count + index for index, name in enumerate(parameters)}
+        position |= {name: index for index, name in enumerate(self._free)}
+        known = jnp.concatenate([free, trajectory.params])
+        names, columns = ([position[name] for name in each] for each in (own.names, own.columns))
+        of_columns = own.rows(known[np.array(names, dtype=int)], known[np.array(columns)])
+        index = {name: count + index for index, name in enumerate(own.columns)}
+        places = [index.get(name, place) for place, name in enumerate(self.names)]
+        return jnp.concatenate([free, of_columns])[np.array(places)]
 
-    def __call__(self, trajectory: Trajectory, direct: Mapping[str, Rows]) -> tuple[Rows, Rows]:
+    def __call__(self, trajectory: Trajectory, direct: Float[Array, "name reading draw"]) -> tuple[Rows, Rows]:
         """Predictions and noise scales.
 
         Args:
             trajectory: States and parameters at the readings.
-            direct: Values by name that take the place of the trajectory's.
+            direct: Values of `names`, which take the place of the trajectory's.
         """
         table = self.bindings
+        if self._alike:
+            return self._alike((trajectory.y, trajectory.params, direct), trajectory.t, table.noise)
         # Split by observable after one gather: the transpose of a split is a concatenation, that of a slice an array of
         # zeros for every name in every formula.
         order = np.concatenate(list(table.rows_of.values()))
         sizes = [len(rows) for rows in table.rows_of.values()]
         split = lambda x: lax.split(x[..., order, :], sizes, axis=x.ndim - 2)  # noqa: E731
         trajectories = zip(*map(split, trajectory), strict=True)
-        names = sorted(direct)
-        of_names = split(jnp.stack([direct[name] for name in names])) if names else [jnp.zeros((0, 1, 1))] * len(sizes)
         values, scales = [], []
-        for (name, rows), part, given in zip(table.rows_of.items(), trajectories, of_names, strict=True):
-            prediction, spread = self._of_observable(name, Trajectory(*part), names, given)
+        for (name, rows), part, given in zip(table.rows_of.items(), trajectories, split(direct), strict=True):
+            prediction, spread = self._of_observable(name, Trajectory(*part), given)
             values.append(prediction)
             known = jnp.broadcast_to(jnp.asarray(table.noise[rows])[:, None], prediction.shape)
             scales.append(known if spread is None else spread)
@@ -139,15 +158,13 @@ class Readout:
         return jnp.concatenate(values)[back], jnp.concatenate(scales)[back]
 
     def _of_observable(
-        self, name: str, trajectory: Trajectory, names: Sequence[str], direct: Float[Array, "name reading draw"]
+        self, name: str, trajectory: Trajectory, direct: Float[Array, "name reading draw"]
     ) -> tuple[Rows, Rows | None]:
         system, shape = self.bindings.system, trajectory.t.shape
         t = trajectory.t.reshape(-1)
-        y = self._rows(name, system.states, trajectory.y)
-        params = self._rows(name, system.parameters, trajectory.params)
+        y, params, given = (x.reshape(x.shape[0], -1) for x in (trajectory.y, trajectory.params, direct))
         env, mid = system.environment(t, t, y, params)
-        given = zip(names, self._rows(name, names, direct), strict=True)
-        instead = {symbol(key): row for key, row in given if row is not None}
+        instead = {symbol(key): row for key, row in zip(self.names, given, strict=True)}
         env, mid = {**env, **instead}, {**mid, **instead}
         # In the scale the observable's own name is the prediction itself.
         scale = self._scales[name]
@@ -159,17 +176,6 @@ class Readout:
             for x in compile_expressions(both, frozen)(env, mid)
         ]
         return results[0], results[1] if len(results) > 1 else None
-
-    def _rows(self, observable: str, names: Sequence[str], values: Float[Array, "name reading draw"]):
-        """The rows that the formulas of an observable use, flat; None for the others."""
-        needed = self._needed[observable]
-        index = [i for i, name in enumerate(names) if needed is None or name in needed]
-        rows: list[Array | None] = [None] * len(names)
-        if index:
-            chosen = values[np.array(index)].reshape(len(index), -1)
-            for i, row in zip(index, lax.split(chosen, [1] * len(index)), strict=True):
-                rows[i] = row[0]
-        return rows
 
 
 def _of(expression: sp.Expr) -> list[sp.Symbol]:

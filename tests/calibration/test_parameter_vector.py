@@ -21,7 +21,7 @@ def vector(*estimates: Estimate) -> ParameterVector:
 def values(parameters: ParameterVector, theta: list[float]) -> dict[str, list[float]]:
     """Values per series for one vector."""
     with float64():
-        result = parameters.values(np.array(theta)[:, None])
+        result = parameters.values(np.array(theta)[:, None], np.arange(len(parameters.series)))
         return {name: np.asarray(value)[:, 0].tolist() for name, value in result.items()}
 
 

@@ -41,7 +41,7 @@ class GroupedExpressions:
         groups: dict[sp.Expr, list[tuple[int, list[int], list[float]]]] = {}
         slots: dict[sp.Expr, tuple[sp.Symbol, ...]] = {}
         for index, expression in enumerate(expressions):
-            shape, places, numbers = _shape(decide_by_segment(expression, frozen), row)
+            shape, places, numbers = shape_of(decide_by_segment(expression, frozen), row)
             slots[shape] = tuple(places)
             groups.setdefault(shape, []).append((index, list(places.values()), numbers))
         self._groups = []
@@ -50,7 +50,7 @@ class GroupedExpressions:
             evaluate = compile_expressions([shape], frozenset())
             where = []
             for k, slot in enumerate(slots[shape]):
-                kind = _kind(slot)
+                kind = kind_of(slot)
                 where.append((slot, kind, len(reads[kind])))
                 reads[kind].append([places[k] for _, places, _ in members])
             numbers = np.array([values for _, _, values in members], dtype=float).reshape(len(members), -1)
@@ -77,7 +77,7 @@ class GroupedExpressions:
         results = [jnp.zeros((0, *lanes), values[0].dtype)]
         for evaluate, members, where, numbers in self._groups:
             env = {slot: read[kind][part] for slot, kind, part in where}
-            env |= {_number(k): jnp.asarray(numbers[:, k, None]) for k in range(numbers.shape[1])}
+            env |= {number_place(k): jnp.asarray(numbers[:, k, None]) for k in range(numbers.shape[1])}
             (result,) = evaluate(env, env)
             results.append(jnp.broadcast_to(jnp.asarray(result, values[0].dtype), (members, *lanes)))
         return jnp.concatenate(results)
@@ -87,17 +87,19 @@ def _place(kind: int, k: int) -> sp.Symbol:
     return sp.Symbol(f"__place{kind}_{k}", real=True)
 
 
-def _kind(place: sp.Symbol) -> int:
+def kind_of(place: sp.Symbol) -> int:
+    """Which array a place of a shape is read from."""
     return int(place.name.removeprefix("__place").split("_")[0])
 
 
-def _number(k: int) -> sp.Symbol:
+def number_place(k: int) -> sp.Symbol:
+    """The symbol of a number in a shape."""
     return sp.Symbol(f"__number{k}", real=True)
 
 
-def _shape(
-    expression: sp.Expr, row: Mapping[sp.Symbol, tuple[int, int]]
-) -> tuple[sp.Expr, dict[sp.Symbol, int], list[float]]:
+def shape_of(
+    expression: sp.Basic, row: Mapping[sp.Symbol, tuple[int, int]]
+) -> tuple[sp.Basic, dict[sp.Symbol, int], list[float]]:
     """The shape of an expression, the rows that take the places in it, and its numbers.
 
     Numbers other than small whole ones do not belong to the shape; they come in order of appearance.
@@ -111,7 +113,7 @@ def _shape(
             places[node] = _place(kind, sum(row[other][0] == kind for other in places))  # type: ignore[index]
             rows[places[node]] = index
         elif isinstance(node, sp.Float):
-            numbers.setdefault(node, _number(len(numbers)))
+            numbers.setdefault(node, number_place(len(numbers)))
     shape = expression.xreplace({**places, **numbers}) if places or numbers else expression
     # Equal shapes may be walked in different order, and have to list their places in the same.
     rows = {place: rows[place] for place in sorted(rows, key=str)}

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.interpolate import CubicSpline
 
 
 class InputCurve(NamedTuple):
@@ -51,5 +50,7 @@ def input_curve(times: np.ndarray, interpolation: str) -> InputCurve:
     if interpolation == "linear" or len(knots) < 3:
         slopes = np.diff(identity, axis=0) / np.diff(knots)[:, None]
         return InputCurve(knots, np.stack([identity[:-1], slopes]))
+    from scipy.interpolate import CubicSpline  # not imported for models without curves
+
     spline = CubicSpline(knots, identity, axis=0, bc_type="natural")
     return InputCurve(knots, spline.c[::-1])

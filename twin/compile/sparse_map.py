@@ -18,6 +18,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
+from twin.precision import in_float64
+
 MOST_WRITTEN_OUT = 32
 """Longest sum that is written out term by term, which is faster than a reduction but takes longer to compile."""
 
@@ -96,7 +98,14 @@ def _sum(x: Array, columns: np.ndarray, values: np.ndarray) -> Array:
 _product = Primitive("sparse_map")
 _product.def_impl(lambda x, *, table: table.product(x))
 _product.def_abstract_eval(lambda x, *, table: ShapedArray((table.outputs, *x.shape[1:]), x.dtype))
-mlir.register_lowering(_product, mlir.lower_fun(lambda x, *, table: table.product(x), multiple_results=False))
+
+
+@in_float64  # lowered where the caller compiles, who may have the switch off
+def _lowered(x: Array, *, table: SparseMap) -> Array:
+    return table.product(x)
+
+
+mlir.register_lowering(_product, mlir.lower_fun(_lowered, multiple_results=False))
 ad.deflinear2(_product, lambda of_result, _, *, table: [table.transposed(of_result)])
 
 

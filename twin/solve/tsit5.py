@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
-from diffrax import Tsit5 as DiffraxTsit5
 from jax import lax
 from jaxtyping import Array
 from numpy.polynomial import Polynomial
@@ -54,6 +53,8 @@ class Tsit5:
                 expected="differential equations only",
                 fix='use solver="rodas5p"',
             )
+        from diffrax import Tsit5 as DiffraxTsit5  # a third of a second to import, for whoever uses this method
+
         tableau = DiffraxTsit5.tableau
         a = np.zeros((STAGES, STAGES))
         for stage, row in enumerate(tableau.a_lower, start=1):

@@ -6,7 +6,6 @@ from typing import cast
 
 import numpy as np
 import sympy as sp
-from scipy.interpolate import CubicSpline
 
 from twin.model.model import Model
 from twin.model.parts import Input
@@ -38,6 +37,8 @@ def _basis(knots: np.ndarray, interpolation: str) -> np.ndarray:
     identity = np.eye(len(knots))
     if interpolation == "linear" or len(knots) < 3:
         return np.stack([identity[:-1], np.diff(identity, axis=0) / np.diff(knots)[:, None]])
+    from scipy.interpolate import CubicSpline  # not imported for models without curves
+
     return CubicSpline(knots, identity, axis=0, bc_type="natural").c[::-1]
 
 

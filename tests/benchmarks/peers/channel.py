@@ -37,6 +37,8 @@ class Channel:
         self.engine, self.log = engine, log.open("a")
         command = [sys.executable, "-m", f"{__package__}.worker", ENGINES[engine].module]
         variables = {**os.environ, **ONE_THREAD, **(environment or {})}
+        # As installed packages are: without bytecode, importing SymPy alone takes a second longer.
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self.log, cwd=ROOT, env=variables)
 

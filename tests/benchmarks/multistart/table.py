@@ -1,0 +1,133 @@
+"""The rows of the comparison of multi-start fits, one per start, and the table made of them."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+SAME_OPTIMUM = 0.1
+"""A start within this of the best known objective counts as having found it."""
+
+
+OURS = "cytotwin"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One start.
+
+    Args:
+        problem: Name of the problem.
+        engine: Who fitted it.
+        start: Number of the start; negative for a remark about all of them.
+        objective: Negative log-likelihood, or log-posterior where there are priors, at its end.
+        seconds: Since the beginning of the fit, when the start ended.
+        compiled: Seconds of a second fit with everything compiled, where there was one.
+        note: Why there is nothing.
+    """
+
+    problem: str
+    engine: str
+    start: int
+    objective: float
+    seconds: float
+    compiled: float = math.nan
+    note: str = ""
+
+
+class Rows:
+    """The rows in a file; what is in it is not fitted again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, []
+        if path.exists():
+            with path.open(newline="") as file:
+                for row in csv.DictReader(file, delimiter="\t"):
+                    kinds = {"start": int, "objective": float, "seconds": float, "compiled": float}
+                    self.rows.append(Row(**{key: kinds.get(key, str)(value) for key, value in row.items()}))
+
+    def has(self, problem: str, engine: str) -> bool:
+        return any(row.problem == problem and row.engine == engine for row in self.rows)
+
+    def of(self, problem: str, engine: str) -> list[Row]:
+        return [row for row in self.rows if row.problem == problem and row.engine == engine]
+
+    def add(self, rows: list[Row]) -> None:
+        """Appends to the file."""
+        new = not self.path.exists()
+        self.rows += rows
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(Row)], delimiter="\t")
+            if new:
+                writer.writeheader()
+            writer.writerows(asdict(row) for row in rows)
+
+
+def report(rows: Rows, reference: Path | None) -> str:
+    """The table in Markdown: best objectives, starts that reach the best one known, seconds.
+
+    The ratio of seconds is that to the peer's variant whose starts reach the optimum more often, or in less time.
+    """
+    known = {}
+    if reference:
+        with reference.open(newline="") as file:
+            known = {row["problem"]: -float(row["log_likelihood"]) for row in csv.DictReader(file, delimiter="\t")}
+    lines = [
+        "| problem | best known | engine | best | starts that reach it | s | s compiled | times slower |",
+        "|---|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    ratios = []
+    for problem in dict.fromkeys(row.problem for row in rows.rows):
+        engines = list(dict.fromkeys(row.engine for row in rows.rows if row.problem == problem))
+        summaries = {engine: _summary(rows.of(problem, engine)) for engine in engines}
+        bests = [known.get(problem, math.inf), *(each.best for each in summaries.values())]
+        best = min(x for x in bests if math.isfinite(x))
+        peers = {engine: each for engine, each in summaries.items() if engine != OURS}
+        ours = summaries.get(OURS)
+        if ours and peers:
+            peer = min(peers.values(), key=lambda each: (-each.reached(best), each.seconds))
+            ratios.append(peer.seconds / ours.seconds)
+        for engine, each in summaries.items():
+            slower = f"{each.limit}{each.seconds / ours.seconds:.1f}" if ours and engine != OURS else ""
+            compiled = f"{each.compiled:.1f}" if math.isfinite(each.compiled) else ""
+            lines.append(
+                f"| {problem} | {best:.2f} | {engine} | {each.best:.2f} | {each.reached(best)} of {each.started} | "
+                f"{each.limit}{each.seconds:.1f} | {compiled} | {slower} |"
+            )
+    if ratios:
+        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+        lines.append(f"\nGeometric mean over {len(ratios)} problems, of the better variant of the peer: {mean:.1f}")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Summary:
+    objectives: list[float]
+    seconds: float
+    compiled: float
+    limit: str
+
+    @property
+    def best(self) -> float:
+        finite = [x for x in self.objectives if math.isfinite(x)]
+        return min(finite, default=math.nan)
+
+    @property
+    def started(self) -> int:
+        return len(self.objectives)
+
+    def reached(self, best: float) -> int:
+        return sum(x <= best + SAME_OPTIMUM for x in self.objectives)
+
+
+def _summary(rows: list[Row]) -> _Summary:
+    starts = [row for row in rows if row.start >= 0]
+    compiled = [row.compiled for row in starts if math.isfinite(row.compiled)]
+    return _Summary(
+        [row.objective for row in starts],
+        max((row.seconds for row in rows), default=math.nan),
+        compiled[0] if compiled else math.nan,
+        ">" if any(row.start < 0 for row in rows) else "",
+    )

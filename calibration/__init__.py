@@ -9,8 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from calibration.experimental_design.candidates import Candidates, candidates
+    from calibration.experimental_design.design import design
+    from calibration.experimental_design.result import Design
     from calibration.information.fisher import FisherInformation, fisher_information
     from calibration.information.sensitivity import Sensitivity, sensitivity
+    from calibration.inner.table import inner_parameters
     from calibration.optimise.fit import Fit, fit
     from calibration.petab.read import read_petab
     from calibration.petab.write import write_petab
@@ -19,48 +23,68 @@ if TYPE_CHECKING:
     from calibration.profiles.pair import PairProfile, profile_pair
     from calibration.profiles.prediction import PredictionProfiles, profile_prediction
     from calibration.profiles.result import Profiles
+    from calibration.sampling.diagnostics import loo, prior_sensitivity
     from calibration.sampling.posterior import sample
+    from calibration.sampling.simulation import RankStatistics, sbc
     from calibration.sim2real.assess import assess
     from calibration.sim2real.assessment import Assessment
 
 _MODULE_OF = {
     "Assessment": "calibration.sim2real.assessment",
+    "Candidates": "calibration.experimental_design.candidates",
+    "Design": "calibration.experimental_design.result",
     "FisherInformation": "calibration.information.fisher",
     "Fit": "calibration.optimise.fit",
     "PairProfile": "calibration.profiles.pair",
     "PredictionProfiles": "calibration.profiles.prediction",
     "Problem": "calibration.problem",
     "Profiles": "calibration.profiles.result",
+    "RankStatistics": "calibration.sampling.simulation",
     "Sensitivity": "calibration.information.sensitivity",
     "assess": "calibration.sim2real.assess",
+    "candidates": "calibration.experimental_design.candidates",
+    "design": "calibration.experimental_design.design",
     "fisher_information": "calibration.information.fisher",
     "fit": "calibration.optimise.fit",
+    "inner_parameters": "calibration.inner.table",
+    "loo": "calibration.sampling.diagnostics",
+    "prior_sensitivity": "calibration.sampling.diagnostics",
     "profile": "calibration.profiles.likelihood",
     "profile_pair": "calibration.profiles.pair",
     "profile_prediction": "calibration.profiles.prediction",
     "read_petab": "calibration.petab.read",
     "sample": "calibration.sampling.posterior",
+    "sbc": "calibration.sampling.simulation",
     "sensitivity": "calibration.information.sensitivity",
     "write_petab": "calibration.petab.write",
 }
 
 __all__ = [
     "Assessment",
+    "Candidates",
+    "Design",
     "FisherInformation",
     "Fit",
     "PairProfile",
     "PredictionProfiles",
     "Problem",
     "Profiles",
+    "RankStatistics",
     "Sensitivity",
     "assess",
+    "candidates",
+    "design",
     "fisher_information",
     "fit",
+    "inner_parameters",
+    "loo",
+    "prior_sensitivity",
     "profile",
     "profile_pair",
     "profile_prediction",
     "read_petab",
     "sample",
+    "sbc",
     "sensitivity",
     "write_petab",
 ]

@@ -20,6 +20,7 @@ from calibration.noise import NOISE_MODELS, NoiseModel
 from calibration.parameters import ParameterVector
 from calibration.prediction import Prediction, Predictor
 from calibration.priors import PriorDensity
+from calibration.reading_density import reading_density
 from calibration.reading_values import nearest_readings, reading_values
 from twin import library
 from twin.compile import compile_model
@@ -325,22 +326,7 @@ class Problem:
 
     def pointwise(self, prediction: Prediction) -> Float[Array, "draw reading"]:
         """Log density of every reading given its prediction."""
-        table = self.bindings
-        parts = []
-        for model, rows in self.noise_groups:
-            # Where the integration failed, harmless numbers keep the derivative finite; the value is replaced below.
-            ok = prediction.ok[:, rows]
-            f = jnp.where(ok, prediction.value[:, rows], table.value[rows])
-            scale = jnp.where(ok, prediction.scale[:, rows], 1.0)
-            censored = table.censored[rows]
-            exact = model.log_density(table.value[rows], f, scale)
-            below = model.log_below(table.value[rows], f, scale) if censored.any() else exact
-            each = jnp.where(censored, below, exact)
-            parts.append(jnp.where(ok & jnp.isfinite(each), each, -jnp.inf))
-        if len(parts) == 1:
-            return parts[0]
-        order = np.argsort(np.concatenate([rows for _, rows in self.noise_groups]), kind="stable")
-        return jnp.concatenate(parts, axis=1)[:, order]
+        return reading_density(self.bindings, self.noise_groups, prediction)
 
     @in_float64
     def log_likelihood_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, " draw"]:

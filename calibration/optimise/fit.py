@@ -3,83 +3,34 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from os import PathLike
+from typing import Any
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Bool, Float
 
-from calibration.optimise.fisher_scoring import Run, minimise
-from calibration.optimise.objective import Evaluation, Objective
-from calibration.optimise.starts import latin_hypercube
+from calibration.optimise.checkpoint import Checkpoint, Progressed
+from calibration.optimise.fisher_scoring import minimise
+from calibration.optimise.lanes import CONVERGED, OUTCOMES, Rules, State, iterate
+from calibration.optimise.lbfgs import Memories, first_memories, memory_step
+from calibration.optimise.objective import Evaluation, FitObjective, GradientObjective, Objective
+from calibration.optimise.result import Fit
+from calibration.optimise.starts import draw_starts, given_starts, strictly_inside
+from calibration.optimise.trust_region import TrustRegions, first_regions, region_step
 from calibration.problem import Problem
-from twin.errors import ProblemError, SimulationError
+from twin.errors import ProblemError, SimulationError, TwinWarning, suggestion
 from twin.precision import in_float64
 from twin.progress import Progress, progress
 
+__all__ = ["Fit", "fit"]
+
+METHODS = ("auto", "fisher", "l-bfgs")
 REDRAWS = 10
-SAME_OPTIMUM = 0.1
-"""Starts within this of the best objective count as having found it (a tenth of a log-likelihood unit)."""
+MOST_BY_SENSITIVITIES = 150
+"""Entries of the vector up to which "auto" takes Fisher scoring."""
 
-
-@dataclass(frozen=True)
-class Fit:
-    """Result of a multi-start fit, best start first.
-
-    Args:
-        names: Entries of the vector.
-        theta: Optimum of each start, estimation scale.
-        objective: Negative log-posterior there, ascending. Without informative priors it is `nllh` up to a constant.
-        nllh: Negative log-likelihood there.
-        starts: Where each start began.
-        converged: Whether each start met the tolerance.
-        redrawn: Starting points whose integration failed and that were drawn anew.
-        failed: Starts that never became finite; they are at the end, with infinite objective.
-        at_bound: Entries of the best vector that lie on a bound.
-        seconds: Wall time.
-        curvature: Expected Hessian of the objective at the best vector.
-    """
-
-    names: tuple[str, ...]
-    theta: Float[np.ndarray, "start parameter"]
-    objective: Float[np.ndarray, " start"]
-    nllh: Float[np.ndarray, " start"]
-    starts: Float[np.ndarray, "start parameter"]
-    converged: Bool[np.ndarray, " start"]
-    redrawn: int
-    failed: int
-    at_bound: tuple[str, ...]
-    seconds: float
-    curvature: Float[np.ndarray, "parameter parameter"]
-
-    @property
-    def best(self) -> Float[np.ndarray, " parameter"]:
-        """The best vector, estimation scale."""
-        return self.theta[0]
-
-    @property
-    def hits(self) -> int:
-        """How many starts reached the best objective."""
-        return int(np.sum(self.objective <= self.objective[0] + SAME_OPTIMUM))
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row per start."""
-        frame = pd.DataFrame(self.theta, columns=list(self.names))
-        frame.insert(0, "objective", self.objective)
-        frame.insert(1, "nllh", self.nllh)
-        frame.insert(2, "converged", self.converged)
-        return frame
-
-    def __str__(self) -> str:
-        lines = [
-            f"best objective {self.objective[0]:.4f} (negative log-likelihood {self.nllh[0]:.4f}), "
-            f"found by {self.hits} of {len(self.objective)} starts in {self.seconds:.1f} s"
-        ]
-        if self.redrawn or self.failed:
-            lines.append(f"{self.redrawn} starting points redrawn, {self.failed} starts failed")
-        if self.at_bound:
-            lines.append(f"on a bound: {', '.join(self.at_bound)}")
-        return "\n".join(lines)
+KINDS: dict[str, type[State]] = {"fisher": TrustRegions, "l-bfgs": Memories}
 
 
 @in_float64
@@ -88,95 +39,252 @@ def fit(
     starts: int = 100,
     seed: int = 0,
     *,
-    iterations: int = 200,
+    method: str = "auto",
+    sampling: str | np.ndarray = "latin-hypercube",
+    iterations: int = 300,
     tolerance: float = 1e-4,
+    retire: bool = True,
+    inner: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+    extend: Fit | None = None,
     quiet: bool = False,
 ) -> Fit:
     """Maximise the posterior density of a problem from many starting points.
 
+    Ctrl-C ends the fit with what it has. For the same arguments the result is the same, also after interruptions with
+    a `checkpoint`.
+
     Args:
         problem: What to fit.
-        starts: Number of starting points, drawn from the priors.
+        starts: Number of starting points; with `extend`, of all together.
         seed: Seed of the starting points.
+        method: "fisher" (trust regions with the Fisher information), "l-bfgs" (gradients alone), or "auto": the latter
+            for more than 150 estimated numbers.
+        sampling: "latin-hypercube", "sobol" or "prior" (independent draws), all through the priors; or the starting
+            vectors themselves, [start, parameter] on the estimation scale, and `starts` does not count.
         iterations: Most evaluations per start.
         tolerance: Decrease of the objective below which a start has converged.
+        retire: End starts early that have no prospect of reaching the best one.
+        inner: Optimise scalings, offsets and noise scales inside, for every vector of the other parameters.
+        checkpoint: A file that is kept up to date, from which the same call goes on after an interruption.
+        extend: An earlier fit of this problem, to which starts are added.
         quiet: Show no progress.
 
     Raises:
+        ProblemError: an argument does not fit, the problem has nothing to optimise inside, or the checkpoint is that of
+            another fit.
         SimulationError: no starting point could be integrated.
 
     Example:
         >>> result = calibration.fit(problem, starts=100, seed=0)
         >>> result.best, result.hits
     """
+    begin = time.perf_counter()
+    name = _method(method, problem)
+    have = _known(problem, starts, extend)
+    objective = _objective(problem, name, inner)
+    given = None if isinstance(sampling, str) else given_starts(problem, objective, sampling)
+    settings = {"method": name, "seed": seed, "iterations": iterations, "tolerance": tolerance, "retire": retire}
+    settings |= {"inner": inner, "sampling": sampling if isinstance(sampling, str) else "given"}
+    count = starts - have if given is None else len(given)
+    rules = Rules(objective.lower, objective.upper, iterations, tolerance, retire, _best_of(extend))
+
+    def draw(attempt: int, rows: np.ndarray) -> np.ndarray:
+        if given is not None and attempt == 0:
+            return given
+        design = sampling if isinstance(sampling, str) else "latin-hypercube"
+        return draw_starts(objective.prior, design, count, seed + 7919 * attempt, have)[rows]
+
+    kept = Checkpoint(checkpoint, problem, settings | {"starts": count, "have": have}, KINDS[name], rules.best, given)
+    with progress(f"fitting {problem.name}", iterations, quiet) as line:
+        now = kept.read() or _begin(problem, objective, name, draw, count, kept, given is None)
+        now, interrupted = _run(objective, name, now, rules, kept, line)
+    found = _collected(problem, objective, name, now, settings, interrupted=interrupted, tolerance=tolerance)
+    seconds = now.seconds + time.perf_counter() - begin - now.counted
+    found = found if extend is None else _joined(found, extend)
+    return _with(found, seconds=seconds + (0.0 if extend is None else extend.seconds))
+
+
+def _method(method: str, problem: Problem) -> str:
+    if method not in METHODS:
+        raise ProblemError(f"the method is {method!r}", where="fit", fix=suggestion(str(method), METHODS))
+    if method != "auto":
+        return method
+    return "fisher" if len(problem.names) <= MOST_BY_SENSITIVITIES else "l-bfgs"
+
+
+def _known(problem: Problem, starts: int, extend: Fit | None) -> int:
+    """How many starts there are already."""
     if starts < 1:
         raise ProblemError(f"starts is {starts}", where="fit", expected="at least 1")
-    begin = time.perf_counter()
-    objective = Objective(problem)
-    theta = latin_hypercube(problem.prior, starts, seed)
-    at, theta, redrawn = _finite_starts(problem, objective, theta, seed)
-    first = theta.copy()
-    with progress(f"fitting {problem.name}", iterations, quiet) as line:
-        run = minimise(
-            objective,
-            theta,
-            at,
-            problem.lower,
-            problem.upper,
-            iterations=iterations,
-            tolerance=tolerance,
-            line=line,
+    if extend is None:
+        return 0
+    if extend.names != problem.names:
+        raise ProblemError("the fit to extend is one of another problem: their entries differ", where="fit")
+    if len(extend.objective) >= starts:
+        raise ProblemError(
+            f"the fit to extend has {len(extend.objective)} starts already",
+            where="fit",
+            expected="more in `starts`, the number of all together",
         )
-        order = np.argsort(run.at.value, kind="stable")
-        _polish(objective, run, order[0], problem, line)
-    order = np.argsort(run.at.value, kind="stable")
-    best = run.theta[order[0]]
-    on_bound = (best <= problem.lower) | (best >= problem.upper)
-    return Fit(
-        names=problem.names,
-        theta=run.theta[order],
-        objective=run.at.value[order],
-        nllh=run.at.nllh[order],
-        starts=first[order],
-        converged=run.converged[order],
-        redrawn=redrawn,
-        failed=int(np.sum(~np.isfinite(run.at.value))),
-        at_bound=tuple(name for name, here in zip(problem.names, on_bound, strict=True) if here),
-        seconds=time.perf_counter() - begin,
-        curvature=run.at.curvature[order[0]],
-    )
+    return len(extend.objective)
 
 
-def _polish(objective: Objective, run: Run, index: int, problem: Problem, line: Progress) -> None:
-    """Bring the best start to convergence a thousand times tighter."""
-    one = slice(index, index + 1)
-    at = Evaluation(*(x[one].copy() for x in run.at))
-    polished = minimise(
-        objective, run.theta[one], at, problem.lower, problem.upper, iterations=50, tolerance=1e-7, line=line
-    )
-    run.theta[one] = polished.theta
-    # Integration error may keep it from the tighter tolerance; it has then converged as before.
-    run.converged[one] |= polished.converged
-    for old, new in zip(run.at, polished.at, strict=True):
-        old[one] = new
+def _best_of(extend: Fit | None) -> float:
+    return np.inf if extend is None else float(extend.objective[0])
 
 
-def _finite_starts(
-    problem: Problem, objective: Objective, theta: np.ndarray, seed: int
-) -> tuple[Evaluation, np.ndarray, int]:
-    """Draw starting points anew where the integration fails, a bounded number of times."""
-    at, redrawn = objective(theta), 0
-    for attempt in range(1, REDRAWS + 1):
-        bad = ~np.isfinite(at.value)
-        if not bad.any():
+def _objective(problem: Problem, method: str, inner: bool) -> FitObjective:
+    if inner:
+        if method != "fisher":
+            raise ProblemError(
+                f"the method is {method!r}", where="fit", expected='"fisher" where parameters are optimised inside'
+            )
+        from calibration.inner import InnerObjective
+
+        return InnerObjective(problem)
+    return Objective(problem) if method == "fisher" else GradientObjective(problem)
+
+
+def _begin(
+    problem: Problem,
+    objective: FitObjective,
+    method: str,
+    draw: Callable[[int, np.ndarray], np.ndarray],
+    count: int,
+    kept: Checkpoint,
+    redraws: bool,
+) -> Progressed:
+    """The state at the starting points; those that cannot be integrated are drawn anew, a bounded number of times."""
+    start = time.perf_counter()
+    theta = strictly_inside(draw(0, np.arange(count)), objective.lower, objective.upper)
+    at = Evaluation(*(np.array(x) for x in objective(theta)))
+    redrawn = 0
+    for attempt in range(1, (REDRAWS if redraws else 0) + 1):
+        bad = np.flatnonzero(~np.isfinite(at.value))
+        if not len(bad):
             break
-        redrawn += int(bad.sum())
-        theta = np.where(bad[:, None], latin_hypercube(problem.prior, len(theta), seed + 7919 * attempt), theta)
-        at = objective(theta)
+        redrawn += len(bad)
+        theta[bad] = strictly_inside(draw(attempt, bad), objective.lower, objective.upper)
+        for old, new in zip(at, objective(theta[bad]), strict=True):
+            old[bad] = new
     if not np.isfinite(at.value).any():
         raise SimulationError(
-            f"none of {len(theta)} starting points could be integrated, nor any of {redrawn} redrawn ones",
+            f"none of {count} starting points could be integrated, nor any of {redrawn} redrawn ones",
             where=problem.name,
             fix="narrow the bounds or the priors, or raise max_steps",
         )
-    return at, theta, redrawn
+    state = first_regions(theta, at) if method == "fisher" else first_memories(theta, at)
+    took = time.perf_counter() - start
+    now = Progressed(state, theta.copy(), redrawn, took, took)
+    kept.write(now, force=True)
+    return now
+
+
+def _run(
+    objective: FitObjective, method: str, now: Progressed, rules: Rules, kept: Checkpoint, line: Progress
+) -> tuple[Progressed, bool]:
+    """Iterate until no start goes on or the user stops; the state of the last whole iteration counts."""
+    start, earlier = time.perf_counter(), now
+    step = region_step if method == "fisher" else memory_step
+    try:
+        for running, state in iterate(lambda part: step(objective, part, rules), now.state, rules):  # type: ignore[arg-type]
+            spent = time.perf_counter() - start
+            now = Progressed(state, earlier.starts, earlier.redrawn, earlier.seconds + spent, earlier.counted + spent)
+            kept.write(now, force=not running)
+            done = int(state.evaluations.max())
+            line.update(done, f"{running} of {len(state.value)} starts running, best {state.value.min():.4g}")
+    except KeyboardInterrupt:
+        kept.write(now, force=True)
+        warnings.warn("the fit was interrupted: what follows is what it had found", TwinWarning, stacklevel=4)
+        return now, True
+    return now, False
+
+
+def _collected(
+    problem: Problem,
+    objective: FitObjective,
+    method: str,
+    now: Progressed,
+    settings: dict[str, Any],
+    *,
+    interrupted: bool,
+    tolerance: float,
+) -> Fit:
+    """The result, best start first, the best one polished."""
+    state = now.state
+    theta, value, nllh = state.theta.copy(), state.value.copy(), state.nllh.copy()
+    converged, evaluations = state.status == CONVERGED, state.evaluations.copy()
+    best = int(np.argmin(value))
+    if method == "fisher" and not interrupted:
+        polished = _polish(objective, theta[best : best + 1])
+        if polished.at.value[0] <= value[best]:
+            theta[best], value[best], nllh[best] = polished.theta[0], polished.at.value[0], polished.at.nllh[0]
+        # Integration error may keep it from the tighter tolerance; it has then converged as before.
+        converged[best] |= bool(polished.converged[0])
+        evaluations[best] += int(polished.iterations[0])
+    order = np.argsort(value, kind="stable")
+    whole = objective.complete(theta[order])
+    at = Objective(problem)(whole[:1]) if method != "fisher" or len(objective.names) < len(problem.names) else None
+    curvature = objective(theta[order][:1]).curvature if at is None else at.curvature
+    on_bound = (whole[0] <= problem.lower) | (whole[0] >= problem.upper)
+    began = np.full(whole.shape, np.nan)
+    began[:, [problem.names.index(name) for name in objective.names]] = now.starts[order]
+    return Fit(
+        names=problem.names,
+        theta=whole,
+        objective=value[order],
+        nllh=nllh[order],
+        starts=began,
+        converged=converged[order],
+        redrawn=now.redrawn,
+        failed=int(np.sum(~np.isfinite(value))),
+        at_bound=tuple(name for name, here in zip(problem.names, on_bound, strict=True) if here),
+        seconds=now.seconds,
+        curvature=np.asarray(curvature[0]),
+        evaluations=evaluations[order],
+        outcome=tuple(
+            "converged" if done else OUTCOMES[status]
+            for done, status in zip(converged[order], state.status[order], strict=True)
+        ),
+        lower=np.asarray(problem.lower),
+        upper=np.asarray(problem.upper),
+        settings=settings,
+    )
+
+
+def _polish(objective: FitObjective, theta: np.ndarray):
+    """Bring the best start to convergence a thousand times tighter."""
+    at = Evaluation(*(np.array(x) for x in objective(theta)))
+    quiet = Progress("", 1, quiet=True)
+    return minimise(objective, theta, at, objective.lower, objective.upper, iterations=50, tolerance=1e-7, line=quiet)
+
+
+def _joined(found: Fit, earlier: Fit) -> Fit:
+    """Both fits as one, best start first."""
+    both = (earlier, found)
+    value = np.concatenate([one.objective for one in both])
+    order = np.argsort(value, kind="stable")
+    better = found if found.objective[0] < earlier.objective[0] else earlier
+    outcome = [label for one in both for label in (one.outcome or ("converged",) * len(one.objective))]
+    spent = [np.zeros(len(one.objective), dtype=int) if one.evaluations is None else one.evaluations for one in both]
+    return _with(
+        found,
+        **{
+            name: np.concatenate([getattr(one, name) for one in both])[order]
+            for name in ("theta", "objective", "nllh", "starts", "converged")
+        },
+        redrawn=earlier.redrawn + found.redrawn,
+        failed=earlier.failed + found.failed,
+        at_bound=better.at_bound,
+        curvature=better.curvature,
+        evaluations=np.concatenate(spent)[order],
+        outcome=tuple(outcome[index] for index in order),
+        settings={**found.settings, "extends": earlier.settings},
+    )
+
+
+def _with(found: Fit, **changes) -> Fit:
+    from dataclasses import replace
+
+    return replace(found, **changes)

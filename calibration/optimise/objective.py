@@ -13,18 +13,26 @@ limits; where they are not (Student-t far above the limit) it is cut off at zero
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from calibration.priors import PriorDensity
 from calibration.problem import Problem
 from twin.solve import numbers_per_sample
 
 MEMORY_FOR_TANGENTS = 384 * 2**20
 LARGEST_CHUNK = 16
+DIRECTIONS_OF_A_CHUNK = 16
+"""Vectors times parameters from which the sensitivities of one call fill the vector units of a processor. Larger chunks
+gain nothing there and wait for their slowest vector (measured: 16 vectors at once take as long as 16 to 40 alone)."""
+IN_FLIGHT = 32
+"""Chunks handed to JAX before the first is waited for: it computes them side by side on the cores that it has."""
 
 
 class Evaluation(NamedTuple):
@@ -43,6 +51,30 @@ class Evaluation(NamedTuple):
     curvature: Float[np.ndarray, "start parameter parameter"]
 
 
+class FitObjective(Protocol):
+    """What the optimisers minimise: an objective of a vector that may be shorter than the problem's.
+
+    Attributes:
+        names: Entries of the vector.
+        lower: Their lower bounds, estimation scale.
+        upper: Their upper bounds, estimation scale.
+        prior: Their priors, from which starts are drawn.
+    """
+
+    names: tuple[str, ...]
+    lower: Float[np.ndarray, " parameter"]
+    upper: Float[np.ndarray, " parameter"]
+    prior: PriorDensity
+
+    def __call__(self, thetas: Float[np.ndarray, "start parameter"], /) -> Evaluation:
+        """Evaluate many vectors."""
+        ...
+
+    def complete(self, thetas: Float[np.ndarray, "start parameter"], /) -> Float[np.ndarray, "start entry"]:
+        """The problem's whole vectors."""
+        ...
+
+
 class Objective:
     """Negative log-posterior of a problem, evaluated in chunks that fit in memory.
 
@@ -53,6 +85,8 @@ class Objective:
 
     def __init__(self, problem: Problem, *, with_prior: bool = True) -> None:
         self.problem, self.with_prior = problem, with_prior
+        self.names, self.prior = problem.names, problem.prior
+        self.lower, self.upper = problem.lower, problem.upper
         self._compiled = jax.jit(self._evaluate)
 
     def chunk_size(self) -> int:
@@ -61,20 +95,15 @@ class Objective:
         table = problem.bindings
         samples = (len(table.times) + 1) * len(table.series)
         bytes_each = 8 * numbers_per_sample(table.system) * samples * (1 + len(problem.parameters.slots))
-        # Small chunks waste little when only a few starts are still running.
-        return max(1, min(LARGEST_CHUNK, MEMORY_FOR_TANGENTS // bytes_each))
+        return max(1, min(vectors_per_chunk(len(problem.parameters.slots)), MEMORY_FOR_TANGENTS // bytes_each))
 
     def __call__(self, thetas: Float[np.ndarray, "start parameter"]) -> Evaluation:
         """Evaluate many vectors; the caller is inside the float64 context."""
-        size = self.chunk_size()
-        parts = []
-        for start in range(0, len(thetas), size):
-            part = thetas[start : start + size]
-            missing = size - len(part)
-            padded = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
-            result = self._compiled(padded)
-            parts.append(Evaluation(*(np.asarray(x)[: len(part)] for x in result)))
-        return Evaluation(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+        return Evaluation(*in_chunks(self._compiled, thetas, self.chunk_size()))
+
+    def complete(self, thetas: Float[np.ndarray, "start parameter"]) -> Float[np.ndarray, "start parameter"]:
+        """The vectors themselves: nothing is left out of them."""
+        return thetas
 
     def _evaluate(self, thetas: Float[Array, "start parameter"]) -> Evaluation:
         problem = self.problem
@@ -91,12 +120,75 @@ class Objective:
             objective -= problem.prior.log_density(thetas)
             gradient -= jax.grad(lambda x: jnp.sum(problem.prior.log_density(x)))(thetas)
             curvature += jnp.diag(problem.prior.precision)
+        # States that run away can be finite where their sensitivities are not.
+        good &= jnp.all(jnp.isfinite(gradient), axis=1) & jnp.all(jnp.isfinite(curvature), axis=(1, 2))
         return Evaluation(
             value=jnp.where(good, objective, jnp.inf),
             nllh=jnp.where(good, -log_likelihood, jnp.inf),
             gradient=gradient,
             curvature=curvature,
         )
+
+
+class GradientObjective:
+    """The same by the adjoint, whose cost does not grow with the parameters; without curvature.
+
+    Args:
+        problem: The problem.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.names, self.prior = problem, problem.names, problem.prior
+        self.lower, self.upper = problem.lower, problem.upper
+        self._compiled = jax.jit(self._evaluate)
+
+    def __call__(self, thetas: Float[np.ndarray, "start parameter"]) -> Evaluation:
+        """Evaluate many vectors; the caller is inside the float64 context. The curvature has no entries."""
+        size = LARGEST_CHUNK if jax.default_backend() != "cpu" else 1
+        value, nllh, gradient = in_chunks(self._compiled, thetas, size)
+        return Evaluation(value, nllh, gradient, np.zeros((len(thetas), 0, 0)))
+
+    def complete(self, thetas: Float[np.ndarray, "start parameter"]) -> Float[np.ndarray, "start parameter"]:
+        """The vectors themselves: nothing is left out of them."""
+        return thetas
+
+    def _evaluate(self, thetas: Float[Array, "start parameter"]) -> tuple[Array, Array, Array]:
+        likelihood, slope = self.problem.log_likelihood_and_gradient_many(thetas)
+        prior, of_prior = jax.value_and_grad(
+            lambda x: (jnp.sum(y := self.problem.prior.log_density(x)), y), has_aux=True
+        )(thetas)
+        gradient = -slope - of_prior
+        good = jnp.isfinite(likelihood) & jnp.all(jnp.isfinite(gradient), axis=1)
+        value = jnp.where(good, -likelihood - prior[1], jnp.inf)
+        return value, jnp.where(good, -likelihood, jnp.inf), gradient
+
+
+def vectors_per_chunk(parameters: int) -> int:
+    """How many vectors one call should take: few on a processor, more on an accelerator."""
+    if jax.default_backend() != "cpu":
+        return LARGEST_CHUNK
+    return max(1, min(LARGEST_CHUNK, -(-DIRECTIONS_OF_A_CHUNK // max(1, parameters))))
+
+
+def in_chunks(
+    compiled: Callable[[np.ndarray], tuple[Array, ...]], thetas: Float[np.ndarray, "start parameter"], size: int
+) -> list[np.ndarray]:
+    """The results of a compiled function that takes `size` vectors, for any number of them."""
+    parts: list[tuple[np.ndarray, ...]] = []
+    waiting: deque[tuple[tuple[Array, ...], int]] = deque()
+
+    def take() -> None:
+        result, count = waiting.popleft()
+        parts.append(tuple(np.asarray(x)[:count] for x in result))
+
+    for start in range(0, len(thetas), size):
+        part = thetas[start : start + size]
+        waiting.append((compiled(np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])), len(part)))
+        if len(waiting) >= IN_FLIGHT:
+            take()
+    while waiting:
+        take()
+    return [np.concatenate(x) for x in zip(*parts, strict=True)]
 
 
 def reading_weights(problem: Problem, value: Array, scale: Array, ok: Array) -> tuple[Array, ...]:

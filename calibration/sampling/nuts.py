@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import blackjax
 import jax
@@ -69,50 +69,117 @@ def warmup_windows(length: int) -> list[int]:
     return [*windows, last]
 
 
-def run_nuts(
-    log_density: Callable[[Float[Array, " parameter"]], Float[Array, ""]],
-    positions: Float[np.ndarray, "chain parameter"],
-    key: Array,
-    *,
-    warmup: int,
-    draws: int,
-    target_acceptance: float,
-    max_doublings: int,
-    line: Progress,
-) -> Trace:
-    """Sample from a density in whitened coordinates.
+class NUTS:
+    """The sampler of one density; what it compiled serves any data of the same shapes.
 
     Args:
-        log_density: Log density of one vector; mapped over chains.
-        positions: Where the chains start.
-        key: Random key; consumed.
-        warmup: Transitions for adaptation, per chain.
-        draws: Transitions kept, per chain.
+        log_density: Log density of one vector in whitened coordinates, given the data of its chain.
         target_acceptance: Acceptance probability that the step size aims at.
         max_doublings: Trajectories have at most ``2 ** max_doublings`` steps.
-        line: Progress to update.
     """
-    kernel = blackjax.nuts.build_kernel()
-    start_averaging, average, averaged = dual_averaging_adaptation(target_acceptance)
-    chains, size = positions.shape
 
-    def restart(step_size: Array | float):
+    def __init__(
+        self,
+        log_density: Callable[[Float[Array, " parameter"], Any], Float[Array, ""]],
+        *,
+        target_acceptance: float,
+        max_doublings: int,
+    ) -> None:
+        self._log_density, self._max_doublings = log_density, max_doublings
+        self._kernel = blackjax.nuts.build_kernel()
+        self._start, self._average, self._averaged = dual_averaging_adaptation(target_acceptance)
+        self._init = jax.jit(jax.vmap(lambda z, d: blackjax.nuts.init(z, lambda x: log_density(x, d))))
+        self._compiled: dict[int, Callable] = {}
+
+    def run(
+        self,
+        positions: Float[np.ndarray, "chain parameter"],
+        key: Array,
+        *,
+        warmup: int,
+        draws: int,
+        line: Progress,
+        data: Any = (),
+    ) -> Trace:
+        """Sample.
+
+        Args:
+            positions: Where the chains start.
+            key: Random key; consumed.
+            warmup: Transitions for adaptation, per chain.
+            draws: Transitions kept, per chain.
+            line: Progress to update.
+            data: Data of the chains, each leaf with a leading axis of chains.
+        """
+        chains, size = positions.shape
+        run_chunk = self._chunk_of(chains)
+
+        def advance(key, states, averaging, metric, step_size, adapt):
+            # As NumPy arrays: JAX compiles anew for every mixture of weak types and meshes that its own arrays carry.
+            given = jax.tree.map(np.asarray, (states, averaging, metric, step_size, adapt, data))
+            states, averaging, kept = run_chunk(jax.random.split(key, (CHUNK, chains)), *given)
+            return states, averaging, [np.asarray(x) for x in kept]
+
+        states = self._init(positions, data)
+        averaging, metric = self._restart(FIRST_STEP * size**-0.25), jnp.eye(size)
+        windows = warmup_windows(warmup)
+        total, done = sum(windows) + -(-draws // CHUNK), 0
+        for index, length in enumerate(windows):
+            seen = []
+            for _ in range(length):
+                key, sub = jax.random.split(key)
+                states, averaging, kept = advance(sub, states, averaging, metric, 0.0, True)
+                seen.append(kept[0])
+                done += 1
+                line.update(done * CHUNK, "warming up")
+            if index < len(windows) - 1:
+                metric = _metric(np.concatenate(seen).reshape(-1, size))
+                averaging = self._restart(self._averaged(averaging))
+        step_size = self._averaged(averaging)
+        parts = []
+        while done < total:
+            key, sub = jax.random.split(key)
+            states, averaging, kept = advance(sub, states, averaging, metric, step_size, False)
+            parts.append(kept)
+            done += 1
+            line.update(done * CHUNK, "drawing")
+        joined = [np.moveaxis(np.concatenate(x)[:draws], 0, 1) for x in zip(*parts, strict=True)]
+        return Trace(*joined, step_size=float(step_size))
+
+    def _restart(self, step_size: Array | float):
         """Dual averaging that shrinks towards `step_size`, not towards ten times it as usual: we have a good guess, and
         a step that is too long costs many that are too short."""
-        return start_averaging(step_size / 10.0)._replace(log_step_size=jnp.log(step_size))
+        return self._start(step_size / 10.0)._replace(log_step_size=jnp.log(step_size))
 
-    mesh = _mesh(chains)
+    def _chunk_of(self, chains: int) -> Callable:
+        """The compiled transitions of so many chains.
 
-    def chunk(keys, states, averaging, metric, step_size, adapt):
+        Chains are spread over devices; each device steps its own chains without waiting for the others' trajectories.
+        """
+        if chains not in self._compiled:
+            of_chain, of_step, same = PartitionSpec("chain"), PartitionSpec(None, "chain"), PartitionSpec()
+            self._compiled[chains] = jax.jit(
+                jax.shard_map(
+                    self._chunk,
+                    mesh=_mesh(chains),
+                    in_specs=(of_step, of_chain, same, same, same, same, of_chain),
+                    out_specs=(of_chain, same, of_step),
+                    check_vma=False,
+                )
+            )
+        return self._compiled[chains]
+
+    def _chunk(self, keys, states, averaging, metric, step_size, adapt, data):
         def transition(carry, keys):
             states, averaging = carry
             step = jnp.where(adapt, jnp.exp(averaging.log_step_size), step_size)
 
-            def move(key, state):
-                return kernel(key, state, log_density, step, metric, max_doublings)
+            def move(key, state, data):
+                density = lambda z: self._log_density(z, data)  # noqa: E731
+                return self._kernel(key, state, density, step, metric, self._max_doublings)
 
-            states, info = jax.vmap(move)(keys, states)
-            averaging = average(averaging, jax.lax.pmean(jnp.mean(info.acceptance_rate), "chain"))
+            states, info = jax.vmap(move)(keys, states, data)
+            averaging = self._average(averaging, jax.lax.pmean(jnp.mean(info.acceptance_rate), "chain"))
             kept = (
                 states.position,
                 states.logdensity,
@@ -125,50 +192,6 @@ def run_nuts(
 
         (states, averaging), kept = jax.lax.scan(transition, (states, averaging), keys)
         return states, averaging, kept
-
-    # Chains are spread over devices; each device steps its own chains without waiting for the others' trajectories.
-    of_chain, of_step, same = PartitionSpec("chain"), PartitionSpec(None, "chain"), PartitionSpec()
-    run_chunk = jax.jit(
-        jax.shard_map(
-            chunk,
-            mesh=mesh,
-            in_specs=(of_step, of_chain, same, same, same, same),
-            out_specs=(of_chain, same, of_step),
-            check_vma=False,
-        )
-    )
-
-    def advance(key, states, averaging, metric, step_size, adapt):
-        # As NumPy arrays: JAX compiles anew for every mixture of weak types and meshes that its own arrays carry.
-        given = jax.tree.map(np.asarray, (states, averaging, metric, step_size, adapt))
-        states, averaging, kept = run_chunk(jax.random.split(key, (CHUNK, chains)), *given)
-        return states, averaging, [np.asarray(x) for x in kept]
-
-    states = jax.jit(jax.vmap(lambda z: blackjax.nuts.init(z, log_density)))(positions)
-    averaging, metric = restart(FIRST_STEP * size**-0.25), jnp.eye(size)
-    windows = warmup_windows(warmup)
-    total, done = sum(windows) + -(-draws // CHUNK), 0
-    for index, length in enumerate(windows):
-        seen = []
-        for _ in range(length):
-            key, sub = jax.random.split(key)
-            states, averaging, kept = advance(sub, states, averaging, metric, 0.0, True)
-            seen.append(kept[0])
-            done += 1
-            line.update(done * CHUNK, "warming up")
-        if index < len(windows) - 1:
-            metric = _metric(np.concatenate(seen).reshape(-1, size))
-            averaging = restart(averaged(averaging))
-    step_size = averaged(averaging)
-    parts = []
-    while done < total:
-        key, sub = jax.random.split(key)
-        states, averaging, kept = advance(sub, states, averaging, metric, step_size, False)
-        parts.append(kept)
-        done += 1
-        line.update(done * CHUNK, "drawing")
-    joined = [np.moveaxis(np.concatenate(x)[:draws], 0, 1) for x in zip(*parts, strict=True)]
-    return Trace(*joined, step_size=float(step_size))
 
 
 def _mesh(chains: int) -> Mesh:

@@ -72,3 +72,19 @@ def whiten(
     covariance = (vectors / np.maximum(values, LOGISTIC_CURVATURE)) @ vectors.T
     centre = np.log(share) - np.log1p(-share)
     return Whitening(lower, upper, centre, np.linalg.cholesky(covariance))
+
+
+def logistic(lower: Float[np.ndarray, " parameter"], upper: Float[np.ndarray, " parameter"]) -> Whitening:
+    """The logistic map alone: z is u, and its volume is the whole Jacobian of theta in z.
+
+    Args:
+        lower: Lower bounds.
+        upper: Upper bounds.
+    """
+    return Whitening(lower, upper, np.zeros(len(lower)), np.eye(len(lower)))
+
+
+def to_unbounded(theta: Float[np.ndarray, "*draw parameter"], lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """u for theta; vectors on a bound are moved inside by the smallest share that has a finite u."""
+    share = np.clip((theta - lower) / (upper - lower), np.finfo(float).tiny, 1 - np.finfo(float).eps)
+    return np.log(share) - np.log1p(-share)

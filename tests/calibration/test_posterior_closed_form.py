@@ -106,6 +106,7 @@ def test_groups_of_the_tree(tree: xr.DataTree, problem: Problem, table: pd.DataF
         "prior",
         "prior_predictive",
         "log_likelihood",
+        "log_prior",
         "observed_data",
         "sample_stats",
     }

@@ -29,7 +29,7 @@ def main(task: dict) -> None:
         began = time.perf_counter()
         fit = calibration.fit(problem, starts=task["starts"], seed=task["seed"], quiet=True)
         seconds.append(time.perf_counter() - began)
-    for number, objective in enumerate(fit.objective):
+    for number, objective in enumerate(fit.nllh):
         row = {"start": number, "objective": float(objective), "seconds": seconds[0], "compiled": seconds[1]}
         print(json.dumps(row), file=replies, flush=True)
 

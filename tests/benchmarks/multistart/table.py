@@ -22,7 +22,7 @@ class Row:
         problem: Name of the problem.
         engine: Who fitted it.
         start: Number of the start; negative for a remark about all of them.
-        objective: Negative log-likelihood, or log-posterior where there are priors, at its end.
+        objective: Negative log-likelihood at its end.
         seconds: Since the beginning of the fit, when the start ended.
         compiled: Seconds of a second fit with everything compiled, where there was one.
         note: Why there is nothing.

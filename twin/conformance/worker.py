@@ -66,9 +66,18 @@ def _limit_memory() -> None:
 
 
 def _memory() -> int:
+    """The largest this process has been [bytes].
+
+    ``ru_maxrss`` of Linux survives ``exec``: a worker would start with the size of the process that spawned it. The
+    high-water mark of ``/proc`` belongs to the program that runs now.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     try:
         import resource
-    except ImportError:
+    except ImportError:  # Windows
         return 0
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return largest if sys.platform == "darwin" else largest * 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 from twin.conformance import pool
@@ -41,6 +42,13 @@ def test_a_worker_takes_many_tasks_until_it_has_grown(monkeypatch) -> None:
     monkeypatch.setattr(pool, "LARGEST_BYTES", 1)
     processes = {outcome.result.rpartition(" ")[2] for outcome in outcomes("a", "b", "c").values()}
     assert len(processes) == 3
+
+
+def test_the_size_of_the_parent_is_not_the_worker_s(monkeypatch) -> None:
+    monkeypatch.setattr(pool, "LARGEST_BYTES", 1 * 2**30)
+    large = np.ones(2**28)  # 2 GiB here
+    processes = {outcome.result.rpartition(" ")[2] for outcome in outcomes("a", "b", "c").values()}
+    assert large[-1] == 1.0 and len(processes) == 1
 
 
 def test_leaving_early_ends_the_workers() -> None:

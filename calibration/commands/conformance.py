@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.commands.options import whole
+from calibration.commands.options import positive, whole
 from twin.commands.command import Command
 from twin.commands.files import output_file, write_text
 from twin.commands.remarks import remark
@@ -34,7 +34,7 @@ def configure(parser: ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--workers", type=whole(1), metavar="N", help="processes (default: one per core)")
     how.add_argument(
-        "--limit", type=_seconds, default=LIMIT, metavar="SECONDS",
+        "--limit", type=positive, default=LIMIT, metavar="SECONDS",
         help=f"a case that takes longer is refused ({LIMIT:g}; ten times as long for a benchmark problem)",
     )  # fmt: skip
     how.add_argument("--quiet", action="store_true", help="show no progress")
@@ -183,16 +183,6 @@ def _committed_file(docs: Path, suite: Suite) -> Path:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not a positive number of seconds")
-    return value
 
 
 conformance = Command(

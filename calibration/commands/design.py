@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.commands.options import whole
+from calibration.commands.options import positive, whole
 from calibration.commands.problem_source import add_source, problem_of
+from calibration.commands.start import add_start, start_of
 from twin.commands.command import Command
 from twin.commands.dosing import parse_times
 from twin.commands.files import output_folder, write_dataset, write_table
@@ -40,7 +41,7 @@ def configure(parser: ArgumentParser) -> None:
     what.add_argument(
         "--together", choices=UNITS, default="reading", help="what is bought at once (default: each reading alone)"
     )
-    what.add_argument("--budget", type=_positive, required=True, metavar="N", help="readings that can be taken")
+    what.add_argument("--budget", type=positive, required=True, metavar="N", help="readings that can be taken")
     what.add_argument("--repeats", type=whole(1), default=1, metavar="N", help="how often one can be taken (1)")
     how = parser.add_argument_group("what it is good for")
     how.add_argument(
@@ -52,8 +53,7 @@ def configure(parser: ArgumentParser) -> None:
         "--fresh", action="store_true", help="the readings at hand do not count: what should one have read?"
     )
     how.add_argument("--posterior", metavar="FILE", help="posterior.nc of twin calibrate, over which to average")
-    how.add_argument("--fit", metavar="FILE", help="fit.csv of twin calibrate; default: fit now")
-    how.add_argument("--starts", type=whole(1), default=STARTS, metavar="N", help=f"starts of the fit ({STARTS})")
+    add_start(how, STARTS)
     how.add_argument("--draws", type=whole(2), metavar="N", help="draws used (64; 2000 for a gain)")
     how.add_argument("--seed", type=whole(0), default=0, metavar="N", help="seed of everything random (default 0)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -76,7 +76,8 @@ def run(args: Namespace) -> int:
     if args.posterior:
         posterior = read_posterior(args.posterior)
     elif args.criterion != "gain":
-        theta = _vector(args, problem)
+        start = start_of(args, problem)
+        theta = getattr(start, "best", start)
     found = choose(
         problem,
         offered,
@@ -129,17 +130,6 @@ def read_posterior(text: str) -> xr.DataTree:
         ) from error
 
 
-def _vector(args: Namespace, problem):
-    from calibration.commands.profile import read_fit
-    from calibration.optimise.fit import fit
-
-    if args.fit:
-        return read_fit(args.fit, problem)
-    best = fit(problem, args.starts, args.seed, quiet=args.quiet)
-    print(best, flush=True)
-    return best.best
-
-
 def _times(text: str) -> list[float]:
     if not (match := _RANGE.fullmatch(text.strip())):
         return parse_times(text)
@@ -151,16 +141,6 @@ def _times(text: str) -> list[float]:
 
 def _names(text: str | None) -> list[str] | None:
     return [name.strip() for name in text.split(",") if name.strip()] if text else None
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0.0 < value < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not a positive number")
-    return value
 
 
 design = Command(

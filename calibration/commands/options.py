@@ -37,6 +37,17 @@ def whole(minimum: int):
     return read
 
 
+def positive(text: str) -> float:
+    """A type for argparse: a finite number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
 def add_problem_options(parser: ArgumentParser, *, study_option: bool) -> None:
     """The options from which `problem_from` makes a problem.
 

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 from calibration.commands.options import whole
 from calibration.commands.problem_source import add_source, problem_of
+from calibration.commands.start import add_start, start_of
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_dataset, write_table
 from twin.commands.tables import figure, text_table
-from twin.errors import ProblemError
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from calibration.problem import Problem
     from calibration.profiles.result import Profiles
 
 STARTS = 50
@@ -31,8 +28,7 @@ def configure(parser: ArgumentParser) -> None:
     what.add_argument("--with-prior", action="store_true", help="profile the posterior density, not the likelihood")
     what.add_argument("--steps", type=whole(1), default=60, metavar="N", help="most points on each side (60)")
     start = parser.add_argument_group("where it begins")
-    start.add_argument("--fit", metavar="FILE", help="fit.csv of twin calibrate; default: fit now")
-    start.add_argument("--starts", type=whole(1), default=STARTS, metavar="N", help=f"starts of the fit ({STARTS})")
+    add_start(start, STARTS)
     start.add_argument("--seed", type=whole(0), default=0, metavar="N", help="seed of the starts (default 0)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument(
@@ -46,16 +42,11 @@ def run(args: Namespace) -> int:
     folder = output_folder(args.out)
     names = [name.strip() for name in args.parameters.split(",") if name.strip()] if args.parameters else None
 
-    from calibration.optimise.fit import fit
     from calibration.profiles.likelihood import check_names, profile
 
     check_names(problem, names)  # before minutes are spent on a fit
     print(f"{problem.name}: {problem.measurements!r}", flush=True)
-    if args.fit:
-        start = read_fit(args.fit, problem)
-    else:
-        start = fit(problem, args.starts, args.seed, quiet=args.quiet)
-        print(start, flush=True)
+    start = start_of(args, problem)
     found = profile(
         problem, start, names, level=args.level, with_prior=args.with_prior, steps=args.steps, quiet=args.quiet
     )
@@ -89,54 +80,6 @@ def profiles_text(found: Profiles) -> str:
             "\nraise --starts and profile again"
         )
     return f"{text}\n{found.evaluations} evaluations in {found.seconds:.1f} s"
-
-
-def read_fit(text: str, problem: Problem) -> np.ndarray:
-    """The best vector of a fit.csv (columns on the linear scale, best start first), on the estimation scale.
-
-    Raises:
-        ProblemError: the file cannot be read, or lacks a column of the problem.
-    """
-    import pandas as pd
-
-    path = Path(text)
-    if not path.is_file():
-        raise ProblemError(f"there is no file {text!r}", where="--fit")
-    try:
-        table = pd.read_csv(path)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ProblemError(f"it cannot be read ({error})", where=f"--fit {text}", expected="a CSV table") from error
-    missing = [name for name in problem.names if name not in table.columns]
-    if missing or table.empty:
-        raise ProblemError(
-            f"there is no column {missing[0]!r}" if missing else "it has no rows",
-            where=f"--fit {text}",
-            expected="the fit.csv that twin calibrate wrote for the same problem",
-        )
-    return to_estimation_scale(table.iloc[0][list(problem.names)].to_numpy(), problem, f"--fit {text}")
-
-
-def to_estimation_scale(values: np.ndarray, problem: Problem, where: str) -> np.ndarray:
-    """A vector of the linear scale on the estimation scales, put back onto bounds that rounding took it past.
-
-    Raises:
-        ProblemError: something else than finite numbers, or one without a logarithm.
-    """
-    import numpy as np
-
-    from calibration.parameters import to_scale
-
-    theta = []
-    for entry, value in zip(problem.parameters.entries, values, strict=True):
-        number = float(value) if isinstance(value, int | float | np.number) else np.nan
-        if not np.isfinite(number) or (entry.scale != "lin" and number <= 0.0):
-            raise ProblemError(
-                f"{entry.name!r} is {value}", where=where, expected=f"a finite number on a {entry.scale} scale"
-            )
-        theta.append(to_scale(number, entry.scale))
-    margin = 1e-6 * (problem.upper - problem.lower)
-    near = np.clip(theta, problem.lower, problem.upper)
-    return np.where(np.abs(near - theta) <= margin, near, theta)
 
 
 def _level(text: str) -> float:

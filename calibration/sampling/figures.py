@@ -11,6 +11,7 @@ from twin.figure import FAINT, INK, blank_figure, dress
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from calibration.sampling.simulation import RankStatistics
@@ -31,12 +32,9 @@ def rank_figure(found: RankStatistics) -> Figure:
     """
     names = list(found.names)
     shown = list(range(len(names))) if len(names) <= MOST_PANELS else [*range(MOST_PANELS - 1), len(names) - 1]
-    columns = min(COLUMNS, len(shown))
-    rows = -(-len(shown) // columns)
-    figure = blank_figure(2.3 * columns + 0.5, 1.9 * rows + 0.5)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    figure, panels = _panels(len(shown))
     rng = np.random.default_rng(0)
-    for panel, index in zip(panels, shown, strict=False):
+    for panel, index in zip(panels, shown, strict=True):
         # Ranks are spread evenly over their cells: the band is one for continuous values.
         share = (found.ranks[:, index] + rng.uniform(size=len(found.ranks))) / (found.draws + 1)
         x, difference, low, high = _against_uniform(share, 1)
@@ -46,12 +44,21 @@ def rank_figure(found: RankStatistics) -> Figure:
         panel.axhline(0.0, color=INK, linewidth=0.6)
         panel.set_title(f"{names[index]}  (p = {found.p_values[names[index]]:.2g})", fontsize=8, color=INK)
         dress(panel)
-    for panel in panels[len(shown) :]:
-        panel.set_visible(False)
     figure.supxlabel("rank of the true value, as a share", fontsize=9, color=INK)
     figure.supylabel("excess over uniform", fontsize=9, color=INK)
     figure.suptitle(f"{found.problem}: {len(found.ranks)} simulations, {found.method}", fontsize=10, color=INK)
     return figure
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels with the same axes."""
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    figure = blank_figure(2.3 * columns + 0.5, 1.9 * rows + 0.5)
+    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel())
+    for panel in panels[count:]:
+        panel.set_visible(False)
+    return figure, panels[:count]
 
 
 def _against_uniform(share: np.ndarray, chains: int) -> tuple[np.ndarray, ...]:
@@ -69,13 +76,10 @@ def chain_rank_figure(tree: xr.DataTree) -> Figure:
 
     theta = tree["posterior"]["theta"]
     names = [str(name) for name in theta["entry"].to_numpy()][:MOST_PANELS]
-    columns = min(COLUMNS, len(names))
-    rows = -(-len(names) // columns)
-    figure = blank_figure(2.3 * columns + 0.5, 1.9 * rows + 0.5)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    figure, panels = _panels(len(names))
     chains, draws = theta.shape[:2]
     styles = ("-", "--", "-.", ":")
-    for panel, name in zip(panels, names, strict=False):
+    for panel, name in zip(panels, names, strict=True):
         values = theta.sel(entry=name)
         step = max(1, int(np.ceil(values.size / float(np.asarray(ess(values))))))
         thin = values.to_numpy()[:, ::step]
@@ -87,8 +91,6 @@ def chain_rank_figure(tree: xr.DataTree) -> Figure:
             panel.plot(x, difference, color=BLUE if chain % 2 else ORANGE, linestyle=styles[chain % 4], linewidth=1.1)
         panel.set_title(name, fontsize=8, color=INK)
         dress(panel)
-    for panel in panels[len(names) :]:
-        panel.set_visible(False)
     figure.supxlabel("rank among the draws of all chains, as a share", fontsize=9, color=INK)
     figure.supylabel("excess over uniform", fontsize=9, color=INK)
     figure.suptitle(f"{chains} chains of {draws} draws; the band holds 99 % of agreeing chains", fontsize=10, color=INK)

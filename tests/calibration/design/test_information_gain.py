@@ -128,7 +128,7 @@ def test_command(tmp_path, monkeypatch, capsys) -> None:
     args = parser.parse_args(asked)
     args.saved = []
     problem = command.problem_of(args)
-    monkeypatch.setattr(command, "_vector", lambda *_: problem.nominal)
+    monkeypatch.setattr(command, "start_of", lambda *_: problem.nominal)
     args.interest = ",".join(problem.names[:2])
     assert command.design.run(args) == 0
     assert "D-efficiency" in capsys.readouterr().out

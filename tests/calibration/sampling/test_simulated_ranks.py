@@ -21,6 +21,9 @@ from twin.precision import float64
 from twin.study import Estimate, Noise
 
 
+pytestmark = pytest.mark.xdist_group("simulated ranks")  # one process makes them
+
+
 @pytest.fixture(scope="module")
 def ranks(conjugate) -> RankStatistics:
     return sbc(conjugate.problem, simulations=160, seed=1, quiet=True)

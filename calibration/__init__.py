@@ -9,6 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from calibration.comparison.compare import compare
+    from calibration.comparison.result import Comparison
+    from calibration.comparison.select import select
+    from calibration.comparison.selection import Selection
     from calibration.experimental_design.candidates import Candidates, candidates
     from calibration.experimental_design.design import design
     from calibration.experimental_design.result import Design
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Assessment": "calibration.sim2real.assessment",
     "Candidates": "calibration.experimental_design.candidates",
+    "Comparison": "calibration.comparison.result",
     "Design": "calibration.experimental_design.result",
     "FisherInformation": "calibration.information.fisher",
     "Fit": "calibration.optimise.fit",
@@ -40,9 +45,11 @@ _MODULE_OF = {
     "Problem": "calibration.problem",
     "Profiles": "calibration.profiles.result",
     "RankStatistics": "calibration.sampling.simulation",
+    "Selection": "calibration.comparison.selection",
     "Sensitivity": "calibration.information.sensitivity",
     "assess": "calibration.sim2real.assess",
     "candidates": "calibration.experimental_design.candidates",
+    "compare": "calibration.comparison.compare",
     "design": "calibration.experimental_design.design",
     "fisher_information": "calibration.information.fisher",
     "fit": "calibration.optimise.fit",
@@ -55,6 +62,7 @@ _MODULE_OF = {
     "read_petab": "calibration.petab.read",
     "sample": "calibration.sampling.posterior",
     "sbc": "calibration.sampling.simulation",
+    "select": "calibration.comparison.select",
     "sensitivity": "calibration.information.sensitivity",
     "write_petab": "calibration.petab.write",
 }
@@ -62,6 +70,7 @@ _MODULE_OF = {
 __all__ = [
     "Assessment",
     "Candidates",
+    "Comparison",
     "Design",
     "FisherInformation",
     "Fit",
@@ -70,9 +79,11 @@ __all__ = [
     "Problem",
     "Profiles",
     "RankStatistics",
+    "Selection",
     "Sensitivity",
     "assess",
     "candidates",
+    "compare",
     "design",
     "fisher_information",
     "fit",
@@ -85,6 +96,7 @@ __all__ = [
     "read_petab",
     "sample",
     "sbc",
+    "select",
     "sensitivity",
     "write_petab",
 ]

@@ -20,7 +20,6 @@ from twin.errors import ProblemError
 from twin.precision import float64
 from twin.study import Estimate, Noise
 
-
 pytestmark = pytest.mark.xdist_group("simulated ranks")  # one process makes them
 
 

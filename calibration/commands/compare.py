@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.commands.options import whole
+from calibration.commands.problem_source import names_petab
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table
 from twin.errors import ProblemError
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from calibration.problem import Problem
 
 STARTS = 50
-_YAML = (".yaml", ".yml")
 OF_A_COMPARISON = {"by": "AIC,AICc,BIC", "split": "time", "chains": 4, "warmup": 300, "draws": 500}
 
 
@@ -115,7 +115,7 @@ def _problems(texts: list[str]) -> dict[str, Problem]:
     found: dict[str, Problem] = {}
     for text in texts:
         label, equals, source = text.rpartition("=")
-        is_petab = Path(source).suffix.lower() in _YAML
+        is_petab = names_petab(source)
         name = label if equals else (Path(source).resolve().parent.name if is_petab else source)
         if name in found:
             raise ProblemError(f"two models are called {name!r}", where="options", fix="write NAME=SOURCE")

@@ -34,7 +34,7 @@ def configure(parser: ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--workers", type=whole(1), metavar="N", help="processes (default: one per core)")
     how.add_argument(
-        "--limit", type=positive, default=LIMIT, metavar="SECONDS",
+        "--limit", type=positive("number of seconds"), default=LIMIT, metavar="SECONDS",
         help=f"a case that takes longer is refused ({LIMIT:g}; ten times as long for a benchmark problem)",
     )  # fmt: skip
     how.add_argument("--quiet", action="store_true", help="show no progress")

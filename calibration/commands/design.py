@@ -41,7 +41,7 @@ def configure(parser: ArgumentParser) -> None:
     what.add_argument(
         "--together", choices=UNITS, default="reading", help="what is bought at once (default: each reading alone)"
     )
-    what.add_argument("--budget", type=positive, required=True, metavar="N", help="readings that can be taken")
+    what.add_argument("--budget", type=positive(), required=True, metavar="N", help="readings that can be taken")
     what.add_argument("--repeats", type=whole(1), default=1, metavar="N", help="how often one can be taken (1)")
     how = parser.add_argument_group("what it is good for")
     how.add_argument(
@@ -76,8 +76,7 @@ def run(args: Namespace) -> int:
     if args.posterior:
         posterior = read_posterior(args.posterior)
     elif args.criterion != "gain":
-        start = start_of(args, problem)
-        theta = getattr(start, "best", start)
+        theta = start_of(args, problem)
     found = choose(
         problem,
         offered,

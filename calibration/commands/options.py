@@ -37,15 +37,19 @@ def whole(minimum: int):
     return read
 
 
-def positive(text: str) -> float:
-    """A type for argparse: a finite number above zero."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not a positive number")
-    return value
+def positive(what: str = "number"):
+    """A type for argparse: a finite number above zero; `what` it is goes into the message."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0.0 < value < float("inf"):
+            raise ArgumentTypeError(f"{text!r} is not a positive {what}")
+        return value
+
+    return read
 
 
 def add_problem_options(parser: ArgumentParser, *, study_option: bool) -> None:

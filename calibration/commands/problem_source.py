@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _YAML = (".yaml", ".yml")
 
 
+def names_petab(text: str) -> bool:
+    """Whether the name of a source is that of a PEtab file; else it is a study of the library."""
+    return Path(text).suffix.lower() in _YAML
+
+
 def add_source(parser: ArgumentParser) -> None:
     """The positional argument ``study``, a study or the description of a PEtab problem, and the options beside it."""
     parser.add_argument(
@@ -30,7 +35,7 @@ def problem_of(args: Namespace) -> Problem:
     Raises:
         TwinError: it cannot be read or built, or options are given that a PEtab problem answers itself.
     """
-    if not args.study or Path(args.study).suffix.lower() not in _YAML:
+    if not args.study or not names_petab(args.study):
         return problem_from(args)
     for name in ("model", "estimate", "fix", "noise", "data"):
         if getattr(args, name):

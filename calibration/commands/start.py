@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace, _ArgumentGroup
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,10 @@ from calibration.commands.options import whole
 from twin.errors import ProblemError
 
 if TYPE_CHECKING:
+    from argparse import _ArgumentGroup
+
     import numpy as np
 
-    from calibration.optimise.result import Fit
     from calibration.problem import Problem
 
 
@@ -22,8 +23,8 @@ def add_start(group: _ArgumentGroup, starts: int) -> None:
     group.add_argument("--starts", type=whole(1), default=starts, metavar="N", help=f"starts of the fit ({starts})")
 
 
-def start_of(args: Namespace, problem: Problem) -> Fit | np.ndarray:
-    """The best vector of the file that is named, or else a fit, which is printed.
+def start_of(args: Namespace, problem: Problem) -> np.ndarray:
+    """The best vector of the file that is named, or else of a fit, which is printed; estimation scale.
 
     Raises:
         ProblemError: the file cannot be read, or belongs to another problem.
@@ -34,7 +35,7 @@ def start_of(args: Namespace, problem: Problem) -> Fit | np.ndarray:
         return read_fit(args.fit, problem)
     found = fit(problem, args.starts, args.seed, quiet=args.quiet)
     print(found, flush=True)
-    return found
+    return found.best
 
 
 def read_fit(text: str, problem: Problem) -> np.ndarray:

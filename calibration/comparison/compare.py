@@ -20,7 +20,7 @@ import pandas as pd
 
 from calibration.comparison.criteria import Criterion, criteria
 from calibration.comparison.held_out import Independent, held_out_scores, paired_error
-from calibration.comparison.information_criteria import aic, aicc, bic, weights
+from calibration.comparison.information_criteria import information_criteria, weights
 from calibration.comparison.kept import Kept
 from calibration.comparison.posteriors import as_elpd, evidence_numbers, loo_numbers, stacked
 from calibration.comparison.result import Comparison
@@ -179,7 +179,9 @@ def _table(
     units = {}
     for each in asked:
         if each.need == "fit":
-            table[each.column] = [_information(each.name, nllh[name], sizes[name], count) for name in table.index]
+            table[each.column] = [
+                information_criteria(nllh[name], sizes[name], count)[each.name] for name in table.index
+            ]
             table[each.weight] = weights(table[each.column].to_numpy())
             pointwise = {name: -2.0 * model.log_likelihood for name, model in models.items()}
         elif each.need == "posterior":
@@ -194,12 +196,6 @@ def _table(
             continue
         units[each.name] = _add_differences(table, each.column, pointwise, series, each.lower)
     return table, units
-
-
-def _information(name: str, nllh: float, parameters: int, readings: int) -> float:
-    if name == "AIC":
-        return aic(nllh, parameters)
-    return aicc(nllh, parameters, readings) if name == "AICc" else bic(nllh, parameters, readings)
 
 
 def _add_differences(

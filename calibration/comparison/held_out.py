@@ -11,14 +11,11 @@ import pandas as pd
 from jaxtyping import Float, Int
 from scipy.stats import t as student
 
-from calibration.optimise import fit
-from calibration.predict import predict_draws
 from calibration.problem import Problem
-from calibration.sampling.posterior import sample
+from calibration.sim2real.fold import calibrated
 from calibration.sim2real.scale import detection_limits
 from calibration.sim2real.scores import score_readings
 from calibration.sim2real.splits import Fold, Split
-from twin.errors import SimulationError
 
 FEWEST_SERIES = 5
 """Below that the spread between series says too little, and that between readings is taken."""
@@ -71,24 +68,14 @@ def _scored(
 ) -> pd.DataFrame:
     train, test = np.zeros(len(rows), dtype=bool), rows[fold.test]
     train[rows[fold.train]] = True
-    part = problem.with_rows(train)
-    best = fit(part, starts=starts, seed=seed, quiet=quiet)
-    tree = sample(part, seed=seed, initial=best, predictive=False, quiet=quiet, **sampling)
-    theta = tree["posterior"]["theta"].to_numpy()
-    drawn = predict_draws(problem, theta.reshape(-1, theta.shape[-1]), seed=seed + 11)
-    usable = drawn.ok.all(axis=1)
-    if usable.sum() < 2:
-        raise SimulationError(
-            f"{int((~usable).sum())} of {len(usable)} posterior draws cannot be integrated over the held-out readings",
-            where=f"{problem.name}, fold {fold.label!r}",
-            fix="raise max_steps, or leave the model out",
-        )
+    sampling = {"predictive": False, **sampling}
+    drawn = calibrated(problem, train, fold.label, seed=seed, sampling=sampling, starts=starts, quiet=quiet).predicted
     scores = score_readings(
         problem.measurements.table.iloc[test],
-        drawn.reading[usable][:, test],
+        drawn.reading[:, test],
         scale=scale,
         limits=limits[test],
-        log_likelihood=drawn.log_likelihood[usable][:, test],
+        log_likelihood=drawn.log_likelihood[:, test],
         seed=seed,
     )
     found = {"row": np.flatnonzero(fold.test), "crps": scores["crps"].to_numpy(), "elpd": scores["elpd"].to_numpy()}

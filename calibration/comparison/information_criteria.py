@@ -40,6 +40,15 @@ def bic(nllh: float, parameters: int, readings: int) -> float:
     return parameters * math.log(readings) + 2.0 * nllh
 
 
+def information_criteria(nllh: float, parameters: int, readings: int) -> dict[str, float]:
+    """All three by name."""
+    return {
+        "AIC": aic(nllh, parameters),
+        "AICc": aicc(nllh, parameters, readings),
+        "BIC": bic(nllh, parameters, readings),
+    }
+
+
 def differences(values: Float[np.ndarray, " model"]) -> Float[np.ndarray, " model"]:
     """How far each criterion lies above the smallest; NaN stays NaN."""
     values = np.asarray(values, dtype=float)

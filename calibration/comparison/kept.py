@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from calibration.optimise import Fit, fit
+from calibration.optimise.archive import write_whole
+from calibration.optimise.checkpoint import description
 from calibration.problem import Problem
 from twin.errors import ProblemError
 
@@ -28,7 +29,7 @@ class Kept:
 
     def __init__(self, folder: Path | None, name: str, problem: Problem) -> None:
         self.problem = problem
-        self._identity = identity(problem)
+        self._identity = description(problem)
         plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:40]
         self._stem = f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         self._folder = folder
@@ -100,31 +101,10 @@ class Kept:
 
     def _write(self, path: Path, settings: Mapping[str, Any], found: Part) -> None:
         text = json.dumps({"asked": self._asked(settings), "found": found}, indent=1)
-        # Whole or not at all: a killed run must not leave half a file under the final name.
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
 
     def _asked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         return json.loads(json.dumps({**self._identity, **settings}, default=str))
-
-
-def identity(problem: Problem) -> dict[str, str]:
-    """Hashes of everything that the likelihood and the prior of a problem depend on."""
-    parts = {
-        "the model": problem.model.fingerprint,
-        "the table of measurements": problem.measurements.table.to_csv(index=False),
-        "the list of estimates": repr(problem.estimates),
-        "the noise": repr(sorted(problem.noise.items())),
-        "the experiments": repr(sorted(problem.experiments.items())),
-        "the fixed parameters": repr(sorted(problem.fixed.items())),
-        "the values by reading": "" if problem.by_reading is None else problem.by_reading.to_csv(index=False),
-        "the solver": f"{problem.method.name} {problem.tolerance!r}",
-    }
-    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in parts.items()}
 
 
 def _whole(found: Fit) -> Fit:

@@ -15,10 +15,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from calibration.comparison.information_criteria import aic, aicc, bic
+from calibration.comparison.information_criteria import differences, information_criteria
 from calibration.comparison.kept import Kept
 from calibration.comparison.selection import Selection
 from calibration.petab.read import read_petab
@@ -125,8 +124,8 @@ class _Search:
         if estimates:
             model.set_estimated_parameters(estimates)
         size, count = len(problem.names), len(problem.measurements)
-        values = {"AIC": aic(nllh, size), "AICc": aicc(nllh, size, count), "BIC": bic(nllh, size, count), "NLLH": nllh}
-        deciding = values[self.criterion.value]
+        values = information_criteria(nllh, size, count)
+        deciding = {**values, "NLLH": nllh}[self.criterion.value]
         if self.criterion != kind.NLLH:
             # NaN, for AICc with as many parameters as readings, would compare as neither better nor worse.
             model.set_criterion(self.criterion, math.inf if math.isnan(deciding) else deciding)
@@ -139,7 +138,7 @@ class _Search:
             "parameters": size,
             "readings": count,
             "nllh": nllh,
-            **{key: values[key] for key in ("AIC", "AICc", "BIC")},
+            **values,
             "seconds": time.perf_counter() - begin,
         }
         self.models[name] = model
@@ -173,7 +172,7 @@ class _Search:
         table = pd.DataFrame.from_dict(self.rows, orient="index")
         table.index.name = "model"
         column = "nllh" if self.criterion.value == "NLLH" else self.criterion.value
-        table["difference"] = table[column] - np.nanmin(table[column])
+        table["difference"] = differences(table[column].to_numpy())
         table = table.sort_values("difference", kind="stable")
         models = self.engine.Models(list(self.models.values()))
         with warnings.catch_warnings():

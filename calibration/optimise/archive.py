@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
@@ -17,10 +18,22 @@ def write_archive(ds: xr.Dataset, path: str | PathLike[str]) -> None:
     Raises:
         ProblemError: the file cannot be written.
     """
-    path = Path(path)
+    write_whole(Path(path), lambda part: ds.to_netcdf(part, engine="h5netcdf"))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Have a file written under another name and then put in its place.
+
+    Args:
+        path: The file.
+        write: Writes it to the path that it is given.
+
+    Raises:
+        ProblemError: the file cannot be written.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        ds.to_netcdf(part, engine="h5netcdf")
+        write(part)
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(path)

@@ -69,7 +69,7 @@ class Checkpoint:
         self.kind, self._last = kind, -np.inf
         if self.path is not None:
             drawn = None if given is None else hashlib.sha256(np.ascontiguousarray(given).tobytes()).hexdigest()
-            self.asked = {**_description(problem), **settings, "best known": repr(best), "given starts": drawn}
+            self.asked = {**description(problem), **settings, "best known": repr(best), "given starts": drawn}
 
     def read(self) -> Progressed | None:
         """Where the fit stood; None if it has not begun.
@@ -108,8 +108,8 @@ class Checkpoint:
         self._last = time.monotonic()
 
 
-def _description(problem: Problem) -> dict[str, str]:
-    """What the problem is, as far as its objective depends on it."""
+def description(problem: Problem) -> dict[str, str]:
+    """What the problem is, as far as its objective depends on it: hashes, and the solver in words."""
     parts = {
         "model": problem.model.fingerprint,
         "measurements": hashlib.sha256(problem.measurements.table.to_csv(index=False).encode()).hexdigest(),

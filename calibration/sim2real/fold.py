@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from calibration.optimise import Fit, fit
 from calibration.predict import Draws, predict_draws
@@ -56,6 +56,66 @@ class FoldResult:
     baseline_notes: dict[str, str]
 
 
+class Trained(NamedTuple):
+    """A problem calibrated on some of its rows.
+
+    Args:
+        train: The problem restricted to them.
+        fit: The fit to them.
+        draws: Their posterior, in ArviZ's schema.
+        theta: Posterior draws, estimation scale, that could be integrated for all rows.
+        predicted: Predictions of all rows by these draws.
+        failed_draws: Draws left out because some row's series could not be integrated.
+    """
+
+    train: Problem
+    fit: Fit
+    draws: xr.DataTree
+    theta: Float[np.ndarray, "draw parameter"]
+    predicted: Draws
+    failed_draws: int
+
+
+def calibrated(
+    problem: Problem,
+    rows: Bool[np.ndarray, " reading"],
+    label: str,
+    *,
+    seed: int,
+    sampling: dict[str, Any],
+    starts: int,
+    quiet: bool,
+) -> Trained:
+    """Calibrate on some rows and predict all.
+
+    Args:
+        problem: The problem with all rows.
+        rows: Those to calibrate on.
+        label: What they are called in errors.
+        seed: Seed of fit, chains and predictive draws.
+        sampling: Further arguments of `calibration.sample`.
+        starts: Starts of the fit.
+        quiet: Show no progress.
+
+    Raises:
+        SimulationError: no posterior draw can predict the held-out rows.
+    """
+    train = problem.with_rows(rows)
+    best = fit(train, starts=starts, seed=seed, quiet=quiet)
+    tree = sample(train, seed=seed, initial=best, quiet=quiet, **sampling)
+    theta = tree["posterior"]["theta"].to_numpy()
+    theta = theta.reshape(-1, theta.shape[-1])
+    predicted = predict_draws(problem, theta, seed=seed + 11)
+    usable = predicted.ok.all(axis=1)
+    if usable.sum() < 2:
+        raise SimulationError(
+            f"{int((~usable).sum())} of {len(usable)} posterior draws cannot be integrated over the held-out rows",
+            where=f"{problem.name}, fold {label!r}",
+            fix="raise max_steps, or look at the posterior: it may lie where solutions blow up",
+        )
+    return Trained(train, best, tree, theta[usable], Draws(*(x[usable] for x in predicted)), int((~usable).sum()))
+
+
 def run_fold(
     problem: Problem,
     fold: Fold,
@@ -81,20 +141,8 @@ def run_fold(
         SimulationError: no posterior draw can predict the held-out rows.
     """
     table = problem.measurements.table
-    train = problem.with_rows(fold.train)
-    best = fit(train, starts=starts, seed=seed, quiet=quiet)
-    tree = sample(train, seed=seed, initial=best, quiet=quiet, **sampling)
-    theta = tree["posterior"]["theta"].to_numpy()
-    theta = theta.reshape(-1, theta.shape[-1])
-    predicted = predict_draws(problem, theta, seed=seed + 11)
-    usable = predicted.ok.all(axis=1)
-    if usable.sum() < 2:
-        raise SimulationError(
-            f"{int((~usable).sum())} of {len(usable)} posterior draws cannot be integrated over the held-out rows",
-            where=f"{problem.name}, fold {fold.label!r}",
-            fix="raise max_steps, or look at the posterior: it may lie where solutions blow up",
-        )
-    predicted = Draws(*(x[usable] for x in predicted))
+    trained = calibrated(problem, fold.train, fold.label, seed=seed, sampling=sampling, starts=starts, quiet=quiet)
+    predicted = trained.predicted
     study = problem.study
     scores = score_readings(
         table.loc[fold.test],
@@ -131,7 +179,7 @@ def run_fold(
         for column in COVERED:
             scores[f"{column} {name}"] = scored[column]
     scores["fold"] = fold.label
-    return FoldResult(fold, train, best, tree, theta[usable], predicted, int((~usable).sum()), scores, undefined, notes)
+    return FoldResult(fold, *trained, scores, undefined, notes)
 
 
 def readings_table(problem: Problem, result: FoldResult) -> pd.DataFrame:

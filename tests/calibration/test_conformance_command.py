@@ -151,7 +151,7 @@ def test_cases_of_petab_have_names_that_do_not_depend_on_the_folder(tmp_path: Pa
         (["sbml", "suite", "--tags", "Amont"], "did you mean 'Amount'?"),
         (["sbml", "suite", "--cases", "00002", "--tags", "Amount"], "no case is left"),
         (["sbml", "suite", "suite"], "the case '00001' is in"),
-        (["sbml", "suite", "--limit", "0"], "not a positive number"),
+        (["sbml", "suite", "--limit", "0"], "not a positive number of seconds"),
         (["sbml", "suite", "--write"], "there is no folder 'docs'"),
         (["sbml", "suite", "--out", "suite/00001/results.csv"], "expected: a name that ends in .tsv"),
         (["other", "suite"], "invalid choice"),

@@ -2,7 +2,7 @@
 
 Theophylline of twelve subjects after an oral dose, with three rival ways into the blood: at once, by first-order
 absorption, and through one more compartment first. Weighed by information criteria, because these need fits only; with
---loo also by leave-one-out prediction of each reading, which takes minutes and says the same.
+--loo also by leave-one-out prediction of each reading, which takes a minute more and says the same.
 
     uv run python examples/rival_mechanisms.py [--loo]
 """

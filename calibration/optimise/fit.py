@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from calibration.optimise.checkpoint import Checkpoint, Progressed
-from calibration.optimise.fisher_scoring import minimise
 from calibration.optimise.lanes import CONVERGED, OUTCOMES, Rules, State, iterate
 from calibration.optimise.lbfgs import Memories, first_memories, memory_step
 from calibration.optimise.objective import Evaluation, FitObjective, GradientObjective, Objective
+from calibration.optimise.polish import polish, tighter
 from calibration.optimise.result import Fit
 from calibration.optimise.starts import draw_starts, given_starts, strictly_inside
 from calibration.optimise.trust_region import TrustRegions, first_regions, region_step
@@ -98,8 +98,8 @@ def fit(
     kept = Checkpoint(checkpoint, problem, settings | {"starts": count, "have": have}, KINDS[name], rules.best, given)
     with progress(f"fitting {problem.name}", iterations, quiet) as line:
         now = kept.read() or _begin(problem, objective, name, draw, count, kept, given is None)
-        now, interrupted = _run(objective, name, now, rules, kept, line)
-    found = _collected(problem, objective, name, now, settings, interrupted=interrupted, tolerance=tolerance)
+        now = _run(objective, name, now, rules, kept, line)
+    found = _collected(problem, objective, name, now, settings)
     seconds = now.seconds + time.perf_counter() - begin - now.counted
     found = found if extend is None else _joined(found, extend)
     return _with(found, seconds=seconds + (0.0 if extend is None else extend.seconds))
@@ -183,8 +183,8 @@ def _begin(
 
 def _run(
     objective: FitObjective, method: str, now: Progressed, rules: Rules, kept: Checkpoint, line: Progress
-) -> tuple[Progressed, bool]:
-    """Iterate until no start goes on or the user stops; the state of the last whole iteration counts."""
+) -> Progressed:
+    """Iterate until no start goes on or the user stops; the state of the last whole iteration or round counts."""
     start, earlier = time.perf_counter(), now
     step = region_step if method == "fisher" else memory_step
     try:
@@ -194,11 +194,14 @@ def _run(
             kept.write(now, force=not running)
             done = int(state.evaluations.max())
             line.update(done, f"{running} of {len(state.value)} starts running, best {state.value.min():.4g}")
+        if method == "fisher":
+            for state in polish(lambda part: region_step(objective, part, tighter(rules)), now.state, rules):  # type: ignore[arg-type]
+                spent = time.perf_counter() - start
+                now = Progressed(state, earlier.starts, earlier.redrawn, earlier.seconds + spent, earlier.counted + spent)
     except KeyboardInterrupt:
         kept.write(now, force=True)
         warnings.warn("the fit was interrupted: what follows is what it had found", TwinWarning, stacklevel=4)
-        return now, True
-    return now, False
+    return now
 
 
 def _collected(
@@ -207,22 +210,11 @@ def _collected(
     method: str,
     now: Progressed,
     settings: dict[str, Any],
-    *,
-    interrupted: bool,
-    tolerance: float,
 ) -> Fit:
-    """The result, best start first, the best one polished."""
+    """The result, best start first."""
     state = now.state
     theta, value, nllh = state.theta.copy(), state.value.copy(), state.nllh.copy()
     converged, evaluations = state.status == CONVERGED, state.evaluations.copy()
-    best = int(np.argmin(value))
-    if method == "fisher" and not interrupted:
-        polished = _polish(objective, theta[best : best + 1])
-        if polished.at.value[0] <= value[best]:
-            theta[best], value[best], nllh[best] = polished.theta[0], polished.at.value[0], polished.at.nllh[0]
-        # Integration error may keep it from the tighter tolerance; it has then converged as before.
-        converged[best] |= bool(polished.converged[0])
-        evaluations[best] += int(polished.iterations[0])
     order = np.argsort(value, kind="stable")
     whole = objective.complete(theta[order])
     at = Objective(problem)(whole[:1]) if method != "fisher" or len(objective.names) < len(problem.names) else None
@@ -251,13 +243,6 @@ def _collected(
         upper=np.asarray(problem.upper),
         settings=settings,
     )
-
-
-def _polish(objective: FitObjective, theta: np.ndarray):
-    """Bring the best start to convergence a thousand times tighter."""
-    at = Evaluation(*(np.array(x) for x in objective(theta)))
-    quiet = Progress("", 1, quiet=True)
-    return minimise(objective, theta, at, objective.lower, objective.upper, iterations=50, tolerance=1e-7, line=quiet)
 
 
 def _joined(found: Fit, earlier: Fit) -> Fit:

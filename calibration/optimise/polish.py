@@ -1,0 +1,69 @@
+"""After a multi-start fit: the starts that are near the best objective are brought to convergence.
+
+A start ends early in a curved valley, whose bends keep its trust region small, and a little short of its optimum by the
+tolerance. From where it ended it begins anew with a region of the first radius, without what it had learnt of the
+curvature, and with a tighter tolerance, again and again until that gains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from calibration.optimise.lanes import CONVERGED, FIRST_RADIUS, RUNNING, Rules, iterate
+from calibration.optimise.trust_region import TrustRegions
+
+NEAR = 2.0
+"""Units of log-likelihood from the best objective within which a start is polished."""
+
+TIGHTER = 1e-2
+"""Of the tolerance of the fit."""
+
+MOST_ROUNDS = 10
+
+
+def polish(step: Callable[[TrustRegions], TrustRegions], state: TrustRegions, rules: Rules) -> Iterator[TrustRegions]:
+    """The state after every round, until no start near the best one gains the tolerance of the fit.
+
+    Args:
+        step: One step of every start that it is given, for rules with the tolerance that is `tighter`.
+        state: Where the starts ended.
+        rules: Those of the fit.
+    """
+    settled = np.zeros(len(state.value), dtype=bool)
+    for _ in range(MOST_ROUNDS):
+        near = np.flatnonzero(~settled & (state.value <= state.value.min() + NEAR))
+        if not len(near):
+            return
+        before = state.rows(near)
+        after = before
+        for _, after in iterate(step, _anew(before, rules), replace(tighter(rules), retire=False)):
+            pass
+        settled[near] = before.value - after.value < rules.tolerance
+        # Integration error may keep a start from the tighter tolerance: it has then converged as before.
+        status = np.where(before.status == CONVERGED, CONVERGED, after.status)
+        spent = before.evaluations + after.evaluations
+        state = state.with_rows(near, replace(after, status=status, evaluations=spent))
+        yield state
+
+
+def tighter(rules: Rules) -> Rules:
+    """The rules of a round."""
+    return replace(rules, tolerance=TIGHTER * rules.tolerance)
+
+
+def _anew(state: TrustRegions, rules: Rules) -> TrustRegions:
+    """Fresh regions around the same points, of which those on a bound go on along it."""
+    count = len(state.value)
+    return replace(
+        state,
+        radius=np.full(count, FIRST_RADIUS),
+        second=np.zeros_like(state.second),
+        uses=np.zeros(count, dtype=bool),
+        inside=np.all((state.theta > rules.lower) & (state.theta < rules.upper), axis=1),
+        evaluations=np.zeros(count, dtype=np.int64),
+        idle=np.zeros(count, dtype=np.int64),
+        status=np.full(count, RUNNING),
+    )

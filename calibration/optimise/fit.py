@@ -41,7 +41,7 @@ def fit(
     *,
     method: str = "auto",
     sampling: str | np.ndarray = "latin-hypercube",
-    iterations: int = 300,
+    iterations: int = 1000,
     tolerance: float = 1e-4,
     retire: bool = True,
     inner: bool = False,

@@ -26,7 +26,7 @@ SMALLEST_RADIUS = 1e-9
 PATIENCE = 12
 """A start is stuck after this many steps in a row that gain less than the tolerance."""
 
-PACE, LEAST_BEFORE_RETIRING = 25, 50
+PACE, LEAST_BEFORE_RETIRING = 50, 100
 """Evaluations over which the pace of a start is taken, and those that each may have before it is judged."""
 
 

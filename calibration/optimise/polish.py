@@ -21,7 +21,8 @@ NEAR = 2.0
 TIGHTER = 1e-2
 """Of the tolerance of the fit."""
 
-MOST_ROUNDS = 10
+MOST_ROUNDS, MOST_OF_A_ROUND = 5, 300
+"""Rounds, and evaluations of a start in each."""
 
 
 def polish(step: Callable[[TrustRegions], TrustRegions], state: TrustRegions, rules: Rules) -> Iterator[TrustRegions]:
@@ -39,7 +40,7 @@ def polish(step: Callable[[TrustRegions], TrustRegions], state: TrustRegions, ru
             return
         before = state.rows(near)
         after = before
-        for _, after in iterate(step, _anew(before, rules), replace(tighter(rules), retire=False)):
+        for _, after in iterate(step, _anew(before, rules), tighter(rules)):
             pass
         settled[near] = before.value - after.value < rules.tolerance
         # Integration error may keep a start from the tighter tolerance: it has then converged as before.
@@ -51,7 +52,9 @@ def polish(step: Callable[[TrustRegions], TrustRegions], state: TrustRegions, ru
 
 def tighter(rules: Rules) -> Rules:
     """The rules of a round."""
-    return replace(rules, tolerance=TIGHTER * rules.tolerance)
+    return replace(
+        rules, tolerance=TIGHTER * rules.tolerance, iterations=min(MOST_OF_A_ROUND, rules.iterations), retire=False
+    )
 
 
 def _anew(state: TrustRegions, rules: Rules) -> TrustRegions:

@@ -21,8 +21,14 @@ from ..peers.machine import pin, write_description
 from ..peers.petab_folder import petab_files
 from .table import Row, Rows, report
 
-ENGINES = {"cytotwin": "cytotwin_fit", "pyPESTO": "pypesto_fit", "pyPESTO FIM": "pypesto_fit"}
-"""Module by engine; "FIM": fides with the Fisher information matrix as Hessian instead of its default."""
+ENGINES = {
+    "cytotwin": "cytotwin_fit",
+    "cytotwin keeping all": "cytotwin_fit",
+    "pyPESTO": "pypesto_fit",
+    "pyPESTO FIM": "pypesto_fit",
+}
+"""Module by engine; "keeping all": without retiring starts that have no prospect; "FIM": fides with the Fisher
+information matrix as Hessian instead of its default."""
 
 
 def main() -> None:

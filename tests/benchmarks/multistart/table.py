@@ -84,7 +84,7 @@ def report(rows: Rows, reference: Path | None) -> str:
         summaries = {engine: _summary(rows.of(problem, engine)) for engine in engines}
         bests = [known.get(problem, math.inf), *(each.best for each in summaries.values())]
         best = min(x for x in bests if math.isfinite(x))
-        peers = {engine: each for engine, each in summaries.items() if engine != OURS}
+        peers = {engine: each for engine, each in summaries.items() if not engine.startswith(OURS)}
         ours = summaries.get(OURS)
         if ours and peers:
             peer = min(peers.values(), key=lambda each: (-each.reached(best), each.seconds))

@@ -22,7 +22,7 @@ KINDS = ("time", "subject", "experiment")
 def configure(parser: ArgumentParser) -> None:
     """Arguments of ``twin assess``."""
     parser.add_argument("study", nargs="?", metavar="STUDY", help="a study of the library")
-    add_problem_options(parser, study_option=False)
+    add_problem_options(parser)
     split = parser.add_argument_group("what is held out")
     split.add_argument("--split", choices=KINDS, help="default: the study's first, or time")
     split.add_argument("--fraction", type=float, default=0.35, metavar="X", help="share of the times, for time (0.35)")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.commands.options import add_problem_options, add_sampling_options, problem_from
+from calibration.commands.options import add_sampling_options
+from calibration.commands.problem_source import add_source, problem_of
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table, write_tree
 from twin.commands.tables import figure, text_table
@@ -18,29 +20,36 @@ if TYPE_CHECKING:
     from calibration.problem import Problem
 
 STARTS = 100
+METHODS, DESIGNS = ("auto", "fisher", "l-bfgs"), ("latin-hypercube", "sobol", "prior")
+"""What `calibration.fit` takes; written here, so that asking for help does not load JAX."""
 MOST_R_HAT, LEAST_ESS = 1.01, 400.0
 
 
 def configure(parser: ArgumentParser) -> None:
     """Arguments of ``twin calibrate``."""
-    add_problem_options(parser, study_option=True)
+    add_source(parser)
     add_sampling_options(parser, starts=STARTS)
+    how = parser.add_argument_group("how it is fitted")
+    how.add_argument(
+        "--method", choices=METHODS, default="auto",
+        help="trust regions with the Fisher information, or gradients alone; auto takes these for many parameters",
+    )  # fmt: skip
+    how.add_argument("--design", choices=DESIGNS, default=DESIGNS[0], help="how starts are drawn from the priors")
+    how.add_argument("--inner", action="store_true", help="solve for scalings, offsets and noise scales inside")
+    how.add_argument("--keep-all", action="store_true", help="do not end starts early that have no prospect")
+    how.add_argument("--extend", action="store_true", help="add starts to the fit in FOLDER, up to --starts together")
     parser.add_argument("--no-sample", action="store_true", help="only fit; draw no posterior")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for fit.csv, posterior.nc, summary.csv")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the results")
 
 
 def run(args: Namespace) -> int:
     """Fit, sample, write and print."""
-    problem = problem_from(args)
+    problem = problem_of(args)
     folder = output_folder(args.out)
     print(f"{problem.name}: {problem.measurements!r}")
 
-    from calibration.optimise.fit import fit
-
-    best = fit(problem, args.starts, args.seed, quiet=args.quiet)
-    write_table(waterfall(problem, best), folder / "fit.csv")
-    args.saved.append(folder / "fit.csv")
+    best = _fitted(args, problem, folder)
     print(best, flush=True)
     if args.no_sample:
         print(fit_text(problem, best))
@@ -50,7 +59,34 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _sample(args: Namespace, problem: Problem, best: Fit, folder) -> None:
+def _fitted(args: Namespace, problem: Problem, folder: Path) -> Fit:
+    """The fit with its pictures, all in the folder; a checkpoint is there for as long as it runs."""
+    from calibration.optimise.fit import Fit, fit
+
+    archive, checkpoint = folder / "fit.nc", folder / "fit.checkpoint.nc"
+    found = fit(
+        problem,
+        args.starts,
+        args.seed,
+        method=args.method,
+        sampling=args.design,
+        retire=not args.keep_all,
+        inner=args.inner,
+        checkpoint=checkpoint,
+        extend=Fit.load(archive) if args.extend else None,
+        quiet=args.quiet,
+    )
+    found.save(archive)
+    if not found.interrupted:
+        checkpoint.unlink(missing_ok=True)
+    write_table(waterfall(problem, found), folder / "fit.csv")
+    found.plot_waterfall(folder / "waterfall.png")
+    found.plot_parameters(folder / "parameters.png")
+    args.saved += [folder / name for name in ("fit.csv", "fit.nc", "waterfall.png", "parameters.png")]
+    return found
+
+
+def _sample(args: Namespace, problem: Problem, best: Fit, folder: Path) -> None:
     from calibration.sampling.posterior import sample
 
     tree = sample(
@@ -143,8 +179,10 @@ calibrate = Command(
 Calibrate a model to a table of measurements.
 
   twin calibrate --model theophylline --data serum.csv --map time=hours,value=conc --dose gut=4.02@0 --out results
-  twin calibrate --study influenza_baccam2006 --out results
+  twin calibrate influenza_baccam2006 --out results
+  twin calibrate problem.yaml --no-sample --starts 200 --out results
 
-FOLDER gets fit.csv (a row per start, best first), posterior.nc (draws in ArviZ's schema) and summary.csv.
-Parameters are on their linear scale in all three.""",
+FOLDER gets fit.csv (a row per start, best first), fit.nc (the whole fit), waterfall.png and parameters.png,
+posterior.nc (draws in ArviZ's schema) and summary.csv. Parameters are on their linear scale in the tables and draws.
+A fit that was killed goes on where it was when the same command runs again; --extend adds starts to one that is done.""",
 )

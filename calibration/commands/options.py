@@ -52,18 +52,9 @@ def positive(what: str = "number"):
     return read
 
 
-def add_problem_options(parser: ArgumentParser, *, study_option: bool) -> None:
-    """The options from which `problem_from` makes a problem.
-
-    Args:
-        parser: Where they are added.
-        study_option: Whether the study is an option; else the caller adds a positional argument ``study``.
-    """
+def add_problem_options(parser: ArgumentParser) -> None:
+    """The options from which `problem_from` makes a problem, beside the positional argument ``study``."""
     what = parser.add_argument_group("what is calibrated")
-    if study_option:
-        what.add_argument(
-            "--study", metavar="NAME", help="a study of the library: its model, data, estimates and noise"
-        )
     what.add_argument("--model", metavar="NAME", help="a model of the library, to be calibrated to --data")
     what.add_argument(
         "--estimate", action="append", default=[], metavar="NAME:LOWER:UPPER[:SCALE[:PER]]",

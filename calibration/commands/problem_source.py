@@ -26,7 +26,7 @@ def add_source(parser: ArgumentParser) -> None:
     parser.add_argument(
         "study", nargs="?", metavar="STUDY|PETAB.yaml", help="a study of the library, or the file of a PEtab problem"
     )
-    add_problem_options(parser, study_option=False)
+    add_problem_options(parser)
 
 
 def problem_of(args: Namespace) -> Problem:

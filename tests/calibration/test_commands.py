@@ -38,6 +38,7 @@ def table(tmp_path) -> Path:
     return path
 
 
+FITTED = ["fit.csv", "fit.nc", "parameters.png", "waterfall.png"]
 PLAIN = [
     *("--model", "theophylline", "--data", "serum.csv", "--map", "time=minutes_after,value=serum"),
     *("--time-unit", "minute", "--value-unit", "microgram/mL", "--dose", f"gut={DOSE}@0"),
@@ -99,6 +100,50 @@ def test_calibrate_writes_fit_posterior_and_summary(capsys):
         assert ds.sizes["draw"] == 40
 
 
+def test_what_calibrate_offers_is_what_a_fit_takes():
+    from calibration.commands.calibrate import DESIGNS, METHODS
+    from calibration.optimise import starts
+    from calibration.optimise.fit import METHODS as OF_FITS
+
+    assert (METHODS, DESIGNS) == (OF_FITS, starts.SAMPLINGS)
+
+
+@pytest.mark.usefixtures("table")
+def test_a_fit_is_extended_and_one_that_was_killed_goes_on(monkeypatch):
+    """The killed one has another seed, so that it is no extension of what is in the folder."""
+    from calibration.optimise import checkpoint
+
+    calls = ["calibrate", *PLAIN, *SHORT, "--no-sample", "--out", "results"]
+    assert main(calls) == 0
+    first = pd.read_csv("results/fit.csv")
+    assert main([*calls, "--starts", "5", "--extend"]) == 0
+    both = pd.read_csv("results/fit.csv")
+    assert (len(first), len(both)) == (3, 5)
+    assert set(first["objective"]) <= set(both["objective"])
+
+    class Killed(BaseException):
+        pass
+
+    write, count = checkpoint.Checkpoint.write, []
+
+    def write_and_die(self, now, *, force=False):
+        write(self, now, force=True)
+        count.append(now)
+        if len(count) == 4:
+            raise Killed
+
+    again = ["calibrate", *PLAIN, *SHORT, "--seed", "7", "--no-sample", "--out", "killed"]
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint.Checkpoint, "write", write_and_die)
+        with pytest.raises(Killed):
+            main(again)
+    assert Path("killed/fit.checkpoint.nc").exists()
+    assert main([*again[:-1], "whole"]) == 0
+    assert main(again) == 0
+    assert not Path("killed/fit.checkpoint.nc").exists()
+    pd.testing.assert_frame_equal(pd.read_csv("killed/fit.csv"), pd.read_csv("whole/fit.csv"))
+
+
 @pytest.mark.usefixtures("table")
 def test_calibrate_without_sampling(capsys):
     options = ["--no-sample", "--estimate", "ka:0.1:20", "--fix", "CL=0.04,V=0.463", "--noise", f"normal:{NOISE}"]
@@ -106,7 +151,7 @@ def test_calibrate_without_sampling(capsys):
     shown = capsys.readouterr()
     assert "best" in shown.out
     assert "estimating" not in shown.err
-    assert [path.name for path in Path("results").iterdir()] == ["fit.csv"]
+    assert sorted(path.name for path in Path("results").iterdir()) == FITTED
     assert pd.read_csv("results/fit.csv").loc[0, "ka"] == pytest.approx(KA, rel=0.1)
 
 
@@ -116,9 +161,9 @@ def test_calibrate_without_sampling(capsys):
     [
         ([], "nobody said what to calibrate"),
         (["--model", "theophylline"], "there are no data"),
-        ([*PLAIN, "--study", "theophylline"], "are both given"),
+        (["theophylline", *PLAIN], "are both given"),
         (["--model", "theofylline", "--data", "serum.csv"], "did you mean 'theophylline'?"),
-        (["--study", "theophyline"], "did you mean 'theophylline'?"),
+        (["theophyline"], "did you mean 'theophylline'?"),
         (["--model", "theophylline", "--data", "none.csv"], "there is no such file"),
         (["--model", "theophylline", "--data", "serum.csv"], "time"),
         ([*PLAIN, "--map", "colour=serum"], "neither a column nor an observable"),
@@ -147,8 +192,8 @@ def test_calibrate_without_sampling(capsys):
         ([*PLAIN, "--noise", "virus=normal"], "no observable 'virus'"),
         ([*PLAIN, "--noise", "normal:sd_add"], "uses sd_add"),
         ([*PLAIN, "--dose", "stomach=1@0"], "which is no state"),
-        (["--study", "theophylline", "--dose", "gut=1@0"], "says what is done"),
-        (["--study", "theophylline", "--time-unit", "hour"], "the data come from the library"),
+        (["theophylline", "--dose", "gut=1@0"], "says what is done"),
+        (["theophylline", "--time-unit", "hour"], "the data come from the library"),
         ([*PLAIN, "--starts", "0"], "whole number of at least 1"),
         ([*PLAIN, "--seed", "-1"], "whole number of at least 0"),
     ],

@@ -14,7 +14,7 @@ import pandas as pd
 import calibration
 import twin
 from calibration.inner import InnerObjective, inner_parameters
-from calibration.optimise.fisher_scoring import minimise
+from calibration.optimise.local import minimise
 from calibration.optimise.objective import Objective
 from calibration.optimise.starts import latin_hypercube
 from twin.progress import progress

@@ -184,5 +184,6 @@ Calibrate a model to a table of measurements.
 
 FOLDER gets fit.csv (a row per start, best first), fit.nc (the whole fit), waterfall.png and parameters.png,
 posterior.nc (draws in ArviZ's schema) and summary.csv. Parameters are on their linear scale in the tables and draws.
-A fit that was killed goes on where it was when the same command runs again; --extend adds starts to one that is done.""",
+When the same command runs again, a fit that was killed goes on where it was.
+--extend adds starts to a fit that is done.""",
 )

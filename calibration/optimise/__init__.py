@@ -1,4 +1,4 @@
-"""Fitting: starting points, the objective with its curvature, Fisher scoring, multi-start."""
+"""Fitting: starting points, the objective with its curvature, trust regions, multi-start."""
 
 from calibration.optimise.fit import Fit, fit
 

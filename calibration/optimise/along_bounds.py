@@ -70,7 +70,7 @@ def steps_along_bounds(
         piece, inside = in_ball(slope, matrix, np.maximum(left, np.finfo(float).tiny))
         piece = np.where(open_, piece, 0.0)
         at = theta[todo] + before
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             room = np.where(piece > 0, (upper - at) / piece, np.where(piece < 0, (lower - at) / piece, np.inf))
         share = np.minimum(room.min(axis=1), 1.0)
         meets = room <= share[:, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -195,9 +196,10 @@ def _run(
             done = int(state.evaluations.max())
             line.update(done, f"{running} of {len(state.value)} starts running, best {state.value.min():.4g}")
         if method == "fisher":
-            for state in polish(lambda part: region_step(objective, part, tighter(rules)), now.state, rules):  # type: ignore[arg-type]
+            fine = tighter(rules)
+            for state in polish(lambda part: region_step(objective, part, fine), now.state, rules):  # type: ignore[arg-type]
                 spent = time.perf_counter() - start
-                now = Progressed(state, earlier.starts, earlier.redrawn, earlier.seconds + spent, earlier.counted + spent)
+                now = replace(now, state=state, seconds=earlier.seconds + spent, counted=earlier.counted + spent)
     except KeyboardInterrupt:
         kept.write(now, force=True)
         warnings.warn("the fit was interrupted: what follows is what it had found", TwinWarning, stacklevel=4)
@@ -270,6 +272,4 @@ def _joined(found: Fit, earlier: Fit) -> Fit:
 
 
 def _with(found: Fit, **changes) -> Fit:
-    from dataclasses import replace
-
     return replace(found, **changes)

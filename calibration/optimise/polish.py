@@ -39,9 +39,7 @@ def polish(step: Callable[[TrustRegions], TrustRegions], state: TrustRegions, ru
         if not len(near):
             return
         before = state.rows(near)
-        after = before
-        for _, after in iterate(step, _anew(before, rules), tighter(rules)):
-            pass
+        *_, (_, after) = iterate(step, _anew(before, rules), tighter(rules))
         settled[near] = before.value - after.value < rules.tolerance
         # Integration error may keep a start from the tighter tolerance: it has then converged as before.
         status = np.where(before.status == CONVERGED, CONVERGED, after.status)

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from calibration.optimise.fisher_scoring import minimise
 from calibration.optimise.fit import Fit
+from calibration.optimise.local import minimise
 from calibration.optimise.objective import Objective
 from calibration.problem import Problem
 from calibration.profiles.curve import UNDECIDED, Curve, judge

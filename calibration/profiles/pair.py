@@ -11,8 +11,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 
-from calibration.optimise.fisher_scoring import minimise
 from calibration.optimise.fit import Fit
+from calibration.optimise.local import minimise
 from calibration.optimise.objective import Objective
 from calibration.problem import Problem
 from calibration.profiles.elimination import along_entry

@@ -25,8 +25,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int
 
-from calibration.optimise.fisher_scoring import minimise
 from calibration.optimise.fit import Fit
+from calibration.optimise.local import minimise
 from calibration.optimise.objective import Evaluation, Objective
 from calibration.problem import Problem
 from calibration.profiles.curve import Curve

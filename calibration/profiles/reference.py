@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import chi2
 
-from calibration.optimise.fisher_scoring import minimise
 from calibration.optimise.fit import Fit
+from calibration.optimise.local import minimise
 from calibration.optimise.objective import Evaluation, Objective
 from calibration.problem import Problem
 from twin.errors import ProblemError, SimulationError

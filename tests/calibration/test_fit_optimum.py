@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from calibration import Problem, fit
-from calibration.optimise.fisher_scoring import minimise
+from calibration.optimise.local import minimise
 from calibration.optimise.objective import Evaluation, Objective
 from calibration.optimise.starts import latin_hypercube
 from twin import library

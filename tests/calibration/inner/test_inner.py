@@ -13,7 +13,7 @@ from scipy.optimize import linprog, minimize
 from calibration import Problem, read_petab, write_petab
 from calibration.inner import InnerObjective, inner_parameters
 from calibration.inner.objective import RIDGE
-from calibration.optimise.fisher_scoring import minimise
+from calibration.optimise.local import minimise
 from calibration.optimise.objective import Objective
 from twin.errors import ProblemError
 from twin.model import Model

@@ -63,7 +63,7 @@ def fit(
             for more than 150 estimated numbers.
         sampling: "latin-hypercube", "sobol" or "prior" (independent draws), all through the priors; or the starting
             vectors themselves, [start, parameter] on the estimation scale, and `starts` does not count.
-        iterations: Most evaluations per start.
+        iterations: Most evaluations per start, before those near the best one are polished.
         tolerance: Decrease of the objective below which a start has converged.
         retire: End starts early that have no prospect of reaching the best one.
         inner: Optimise scalings, offsets and noise scales inside, for every vector of the other parameters.
@@ -186,22 +186,24 @@ def _run(
     objective: FitObjective, method: str, now: Progressed, rules: Rules, kept: Checkpoint, line: Progress
 ) -> Progressed:
     """Iterate until no start goes on or the user stops; the state of the last whole iteration or round counts."""
-    start, earlier = time.perf_counter(), now
+    start, earlier, iterated, done = time.perf_counter(), now, now, 0
     step = region_step if method == "fisher" else memory_step
     try:
         for running, state in iterate(lambda part: step(objective, part, rules), now.state, rules):  # type: ignore[arg-type]
             spent = time.perf_counter() - start
             now = Progressed(state, earlier.starts, earlier.redrawn, earlier.seconds + spent, earlier.counted + spent)
             kept.write(now, force=not running)
-            done = int(state.evaluations.max())
+            iterated, done = now, int(state.evaluations.max())
             line.update(done, f"{running} of {len(state.value)} starts running, best {state.value.min():.4g}")
         if method == "fisher":
             fine = tighter(rules)
             for state in polish(lambda part: region_step(objective, part, fine), now.state, rules):  # type: ignore[arg-type]
                 spent = time.perf_counter() - start
                 now = replace(now, state=state, seconds=earlier.seconds + spent, counted=earlier.counted + spent)
+                line.update(done, f"polishing, best {state.value.min():.4g}")
     except KeyboardInterrupt:
-        kept.write(now, force=True)
+        # Not what was polished: polishing begins anew, so that the result is that of a fit without interruption.
+        kept.write(iterated, force=True)
         warnings.warn("the fit was interrupted: what follows is what it had found", TwinWarning, stacklevel=4)
     return now
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.optimise.lanes import CONVERGED, FIRST_RADIUS, RUNNING, Rules, iterate
-from calibration.optimise.trust_region import TrustRegions
+from calibration.optimise.lanes import CONVERGED, Rules, iterate
+from calibration.optimise.objective import Evaluation
+from calibration.optimise.trust_region import TrustRegions, first_regions
 
 NEAR = 2.0
 """Units of log-likelihood from the best objective within which a start is polished."""
@@ -57,14 +58,6 @@ def tighter(rules: Rules) -> Rules:
 
 def _anew(state: TrustRegions, rules: Rules) -> TrustRegions:
     """Fresh regions around the same points, of which those on a bound go on along it."""
-    count = len(state.value)
-    return replace(
-        state,
-        radius=np.full(count, FIRST_RADIUS),
-        second=np.zeros_like(state.second),
-        uses=np.zeros(count, dtype=bool),
-        inside=np.all((state.theta > rules.lower) & (state.theta < rules.upper), axis=1),
-        evaluations=np.zeros(count, dtype=np.int64),
-        idle=np.zeros(count, dtype=np.int64),
-        status=np.full(count, RUNNING),
-    )
+    inside = np.all((state.theta > rules.lower) & (state.theta < rules.upper), axis=1)
+    at = Evaluation(state.value, state.nllh, state.gradient, state.curvature)
+    return replace(first_regions(state.theta, at), inside=inside, evaluations=np.zeros_like(state.evaluations))

@@ -11,9 +11,12 @@ import pandas as pd
 import pytest
 
 from calibration import Problem, fit
+from calibration.optimise.lanes import CONVERGED, STUCK, Rules
 from calibration.optimise.local import minimise
 from calibration.optimise.objective import Evaluation, Objective
+from calibration.optimise.polish import polish, tighter
 from calibration.optimise.starts import latin_hypercube
+from calibration.optimise.trust_region import first_regions, region_step
 from twin import library
 from twin.errors import SimulationError
 from twin.model import Model
@@ -178,6 +181,19 @@ def test_a_curved_valley(upper: tuple[float, float], optimum: tuple[float, float
     np.testing.assert_allclose(run.theta, [optimum] * 4, atol=1e-4)
     assert run.converged.all()
     assert (run.iterations < 300).all()
+
+
+def test_starts_near_the_best_are_polished_and_others_stay() -> None:
+    """Two starts ended in Rosenbrock's valley, within 2 of the best; the third did not come near."""
+    starts = np.array([[0.0, 0.0], [-0.4, 0.2], [-1.9, -1.9]])
+    rules = Rules(np.array([-2.0, -2.0]), np.array([2.0, 2.0]), 300, 1e-4)
+    ended = replace(first_regions(starts, rosenbrock(starts)), status=np.full(3, STUCK))
+    *_, polished = polish(lambda part: region_step(rosenbrock, part, tighter(rules)), ended, rules)
+    np.testing.assert_allclose(polished.theta[:2], 1.0, atol=1e-3)
+    assert (polished.status[:2] == CONVERGED).all()
+    assert (polished.evaluations[:2] > ended.evaluations[:2]).all()
+    np.testing.assert_array_equal(polished.theta[2], starts[2])
+    assert (polished.status[2], polished.evaluations[2]) == (STUCK, ended.evaluations[2])
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,26 @@ def test_interrupting_gives_what_there_is(problem: Problem, monkeypatch: pytest.
         found = calibration.fit(problem, starts=12, seed=3, quiet=True)
     assert found.interrupted
     assert np.isfinite(found.objective[0])
+
+
+def test_a_fit_that_is_interrupted_while_polished_goes_on_to_the_same_result(
+    problem: Problem, whole: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("calibration.optimise.fit")
+    rounds = module.polish
+
+    def interrupted(*args):
+        yield next(rounds(*args))
+        raise KeyboardInterrupt
+
+    path = tmp_path / "fit.nc"
+    monkeypatch.setattr(module, "polish", interrupted)
+    with pytest.warns(twin.errors.TwinWarning, match="interrupted"):
+        calibration.fit(problem, starts=12, seed=3, checkpoint=path, quiet=True)
+    monkeypatch.undo()
+    resumed = calibration.fit(problem, starts=12, seed=3, checkpoint=path, quiet=True)
+    np.testing.assert_array_equal(resumed.theta, whole.theta)
+    assert resumed.outcome == whole.outcome
 
 
 def test_saving_and_extending(problem: Problem, whole: Fit, tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from calibration.profiles.pair import PairProfile, profile_pair
     from calibration.profiles.prediction import PredictionProfiles, profile_prediction
     from calibration.profiles.result import Profiles
+    from calibration.prospective.freeze import freeze
+    from calibration.prospective.frozen import Frozen
+    from calibration.prospective.score import ProspectiveScore, score
     from calibration.sampling.diagnostics import loo, prior_sensitivity
     from calibration.sampling.posterior import sample
     from calibration.sampling.simulation import RankStatistics, sbc
@@ -40,10 +43,12 @@ _MODULE_OF = {
     "Design": "calibration.experimental_design.result",
     "FisherInformation": "calibration.information.fisher",
     "Fit": "calibration.optimise.fit",
+    "Frozen": "calibration.prospective.frozen",
     "PairProfile": "calibration.profiles.pair",
     "PredictionProfiles": "calibration.profiles.prediction",
     "Problem": "calibration.problem",
     "Profiles": "calibration.profiles.result",
+    "ProspectiveScore": "calibration.prospective.score",
     "RankStatistics": "calibration.sampling.simulation",
     "Selection": "calibration.comparison.selection",
     "Sensitivity": "calibration.information.sensitivity",
@@ -53,6 +58,7 @@ _MODULE_OF = {
     "design": "calibration.experimental_design.design",
     "fisher_information": "calibration.information.fisher",
     "fit": "calibration.optimise.fit",
+    "freeze": "calibration.prospective.freeze",
     "inner_parameters": "calibration.inner.table",
     "loo": "calibration.sampling.diagnostics",
     "prior_sensitivity": "calibration.sampling.diagnostics",
@@ -62,6 +68,7 @@ _MODULE_OF = {
     "read_petab": "calibration.petab.read",
     "sample": "calibration.sampling.posterior",
     "sbc": "calibration.sampling.simulation",
+    "score": "calibration.prospective.score",
     "select": "calibration.comparison.select",
     "sensitivity": "calibration.information.sensitivity",
     "write_petab": "calibration.petab.write",
@@ -74,10 +81,12 @@ __all__ = [
     "Design",
     "FisherInformation",
     "Fit",
+    "Frozen",
     "PairProfile",
     "PredictionProfiles",
     "Problem",
     "Profiles",
+    "ProspectiveScore",
     "RankStatistics",
     "Selection",
     "Sensitivity",
@@ -87,6 +96,7 @@ __all__ = [
     "design",
     "fisher_information",
     "fit",
+    "freeze",
     "inner_parameters",
     "loo",
     "prior_sensitivity",
@@ -96,6 +106,7 @@ __all__ = [
     "read_petab",
     "sample",
     "sbc",
+    "score",
     "select",
     "sensitivity",
     "write_petab",

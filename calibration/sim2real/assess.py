@@ -14,7 +14,7 @@ from calibration.problem import Problem
 from calibration.provenance import provenance
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.checks import predictive_tests
-from calibration.sim2real.floor import Floor, noise_floor
+from calibration.sim2real.floor import Floor, noise_floor, posterior_sigma
 from calibration.sim2real.fold import FoldResult, bands_table, readings_table, run_fold
 from calibration.sim2real.gap import measure_gap
 from calibration.sim2real.layers import layer_tables
@@ -147,22 +147,16 @@ def _floor(
     problem: Problem, table: pd.DataFrame, results: list[FoldResult], limits: Float[np.ndarray, " reading"]
 ) -> Floor:
     """The noise floor; the posterior noise of the first fold is one of its sources."""
-    posterior = {}
     train, thin = results[0].train, max(1, len(results[0].theta) // 100)
     with float64():
         predicted = jax.jit(train.predict_many)(results[0].theta[::thin])
-    scale = np.median(np.asarray(predicted.scale), axis=0)
-    value = np.abs(np.median(np.asarray(predicted.value), axis=0))
-    for name, rows in train.bindings.rows_of.items():
-        noise = problem.noise_models[name]
-        on_log = problem.score_scale.get(name, "lin") == "log10"
-        if np.isfinite(noise.spread):
-            scale = np.where(np.isin(np.arange(len(scale)), rows), scale * noise.spread, scale)
-        if noise.positive:
-            each = scale[rows] / np.log(10) if on_log else scale[rows] * value[rows]
-        else:
-            each = scale[rows] / (value[rows] * np.log(10)) if on_log else scale[rows]
-        posterior[name] = float(np.median(each))
+    posterior = posterior_sigma(
+        problem.noise_models,
+        train.bindings.rows_of,
+        np.median(np.asarray(predicted.value), axis=0),
+        np.median(np.asarray(predicted.scale), axis=0),
+        problem.score_scale,
+    )
     study = problem.study
     return noise_floor(
         table,

@@ -26,9 +26,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.stats import norm
 
+from calibration.noise import NoiseModel
 from calibration.sim2real.scale import (
     SERIES,
     detection_limits,
@@ -108,6 +109,35 @@ def noise_floor(
     centre = reading if centre is None else np.asarray(centre, dtype=float)
     limit = limits_on_score_scale(table, scale, limits)
     return Floor(sigma=sigma, score=expected_crps(sigma, centre, limit), sources=sources)
+
+
+def posterior_sigma(
+    noise_models: Mapping[str, NoiseModel],
+    rows_of: Mapping[str, Int[np.ndarray, " row"]],
+    value: Float[np.ndarray, "reading"],
+    scale: Float[np.ndarray, "reading"],
+    score_scale: Mapping[str, str],
+) -> dict[str, float]:
+    """Noise standard deviation of each observable on its score scale, as a posterior has it (its typical reading).
+
+    Args:
+        noise_models: Noise model by observable.
+        rows_of: Readings of each observable.
+        value: Typical noise-free prediction of each reading, natural scale.
+        scale: Typical scale of its noise model.
+        score_scale: "lin" (default) or "log10" by observable.
+    """
+    found = {}
+    for name, rows in rows_of.items():
+        noise, on_log = noise_models[name], score_scale.get(name, "lin") == "log10"
+        each = scale[rows] * (noise.spread if np.isfinite(noise.spread) else 1.0)
+        size = np.abs(value[rows])
+        if noise.positive:
+            each = each / np.log(10) if on_log else each * size
+        elif on_log:
+            each = each / (size * np.log(10))
+        found[name] = float(np.median(each))
+    return found
 
 
 def expected_crps(

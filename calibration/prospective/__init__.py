@@ -1,0 +1,1 @@
+"""Prospective studies: predictions frozen before the readings are made, and scored once they are there."""

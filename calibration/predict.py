@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 
+from calibration.compiled import kept_program
 from calibration.prediction import Prediction
 from calibration.problem import Problem
 from twin.precision import in_float64
@@ -52,18 +53,7 @@ def predict_draws(
     lane_bytes = 8 * numbers_per_sample(table.system) * (len(table.times) + 1)
     size = max(1, min(len(thetas), MEMORY_FOR_SAMPLES // (lane_bytes * len(table.series))))
 
-    @jax.jit
-    def chunk(thetas, key):
-        prediction: Prediction = problem.predict_many(thetas)
-        keys = jax.random.split(key, replicates)
-        readings = jax.vmap(lambda k: problem.draw_readings(k, prediction), out_axes=1)(keys)
-        return (
-            prediction.value,
-            readings,
-            problem.pointwise(prediction),
-            prediction.ok,
-        )
-
+    chunk = kept_program(problem, ("predict_draws", replicates), lambda: _chunk_of(problem, replicates))
     key = jax.random.key(seed)
     parts = []
     for index, start in enumerate(range(0, len(thetas), size)):
@@ -73,6 +63,18 @@ def predict_draws(
         parts.append([np.asarray(x)[: len(part)] for x in results])
     value, reading, log_likelihood, ok = (np.concatenate(x) for x in zip(*parts, strict=True))
     return Draws(value, reading.reshape(-1, reading.shape[-1]), log_likelihood, ok)
+
+
+def _chunk_of(problem: Problem, replicates: int):
+    """From vectors and a key: predictions, readings [draw, replicate, reading], their log densities, success."""
+
+    def chunk(thetas: Array, key: Array) -> tuple[Array, Array, Array, Array]:
+        prediction: Prediction = problem.predict_many(thetas)
+        keys = jax.random.split(key, replicates)
+        readings = jax.vmap(lambda k: problem.draw_readings(k, prediction), out_axes=1)(keys)
+        return prediction.value, readings, problem.pointwise(prediction), prediction.ok
+
+    return chunk
 
 
 def draws_to_tree(

@@ -14,6 +14,7 @@ import pandas as pd
 from jaxtyping import Array, Bool, Float, Int
 
 from calibration.bindings import Bindings, bind
+from calibration.compiled import PROGRAMS, compiled
 from calibration.gradient_mode import by_sensitivities, check_gradient, is_forward
 from calibration.lanes import differentiable
 from calibration.noise import NOISE_MODELS, NoiseModel
@@ -181,7 +182,7 @@ class Problem:
             values: Numbers by name of an entry of the vector, linear scale.
         """
         part = object.__new__(Problem)
-        part.__dict__ = dict(self.__dict__)
+        part.__dict__ = {k: v for k, v in self.__dict__.items() if k != PROGRAMS}
         part.parameters = self.parameters.with_nominal(values)
         part._bind()
         return part
@@ -313,12 +314,12 @@ class Problem:
 
     # The same for many vectors at once.
 
-    @in_float64
+    @compiled
     def predict_many(self, thetas: Float[Array, "draw parameter"]) -> Prediction:
         """Predictions, noise scales and success of every reading for many vectors."""
         return self.predictor(jnp.asarray(thetas, dtype=jnp.float64))
 
-    @in_float64
+    @compiled
     def pointwise_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, "draw reading"]:
         """Log density of every reading; minus infinity where its series could not be integrated."""
         prediction = self.predict_many(thetas)
@@ -328,12 +329,12 @@ class Problem:
         """Log density of every reading given its prediction."""
         return reading_density(self.bindings, self.noise_groups, prediction)
 
-    @in_float64
+    @compiled
     def log_likelihood_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, " draw"]:
         """Log-likelihood of many vectors in one solve."""
         return jnp.sum(self.pointwise_many(thetas), axis=1)
 
-    @in_float64
+    @compiled
     def log_likelihood_and_gradient_many(
         self, thetas: Float[Array, "draw parameter"]
     ) -> tuple[Float[Array, " draw"], Float[Array, "draw parameter"]]:
@@ -353,7 +354,7 @@ class Problem:
         (_, values), gradient = jax.value_and_grad(total, has_aux=True)(thetas)
         return values, jnp.where(jnp.isfinite(values)[:, None], gradient, 0.0)
 
-    @in_float64
+    @compiled
     def residuals_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, "draw reading"]:
         """Standardised residuals of many vectors."""
         return self._standardise(self.predict_many(thetas))
@@ -406,7 +407,7 @@ def _check_by_reading(table: pd.DataFrame | None, count: int) -> pd.DataFrame | 
     return None if table is None else table.reset_index(drop=True)
 
 
-_DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate", "measurements")
+_DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate", "measurements", PROGRAMS)
 
 
 def _as_measurements(given: Measurements | pd.DataFrame | str | PathLike[str], model: Model) -> Measurements:

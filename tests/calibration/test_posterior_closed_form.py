@@ -31,6 +31,8 @@ ESTIMATES = [
 ]
 DRAWS = 750
 
+pytestmark = pytest.mark.xdist_group("closed-form posterior")  # one process draws them
+
 
 @pytest.fixture(scope="module")
 def table(table_of_rows: Callable[..., pd.DataFrame]) -> pd.DataFrame:

@@ -51,6 +51,7 @@ def differences(function: Callable, theta: np.ndarray, step: float = 1e-5) -> np
     return np.stack(columns, axis=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("double_precision")
 def test_derivatives_are_the_slopes(problem: Problem) -> None:
     for function in (problem.log_likelihood, problem.log_posterior):

@@ -142,6 +142,7 @@ def test_sums_of_squares_of_residuals_have_the_hessian_of_the_likelihood(decayin
     np.testing.assert_allclose(hessian, hessian.T, atol=1e-12 * np.abs(hessian).max())
 
 
+@pytest.mark.slow
 def test_through_moments_that_move(table_of_rows: Callable[..., pd.DataFrame]) -> None:
     """An event triggered by a state, executed after a delay that is estimated."""
     model = Model(

@@ -77,6 +77,7 @@ def test_readings_in_another_order_are_matched(by_fits: tuple[Comparison, Path])
     np.testing.assert_allclose(by_fits[0].pointwise[("log_likelihood", "line")], expected, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_loo_against_exact_refits(by_draws: Comparison) -> None:
     """Importance sampling errs by about 1 / sqrt(draws) per reading for weights of moderate spread: 4 of it allowed."""
     each = 4.0 / math.sqrt(SAMPLING["chains"] * SAMPLING["draws"])
@@ -90,6 +91,7 @@ def test_loo_against_exact_refits(by_draws: Comparison) -> None:
     assert by_draws.table.loc["line", "stacking_weight"] > 0.99
 
 
+@pytest.mark.slow
 def test_difference_of_loo_and_its_error(by_draws: Comparison) -> None:
     """One series only, so readings are the units of the error."""
     gap = left_out(1) - left_out(0)
@@ -99,6 +101,7 @@ def test_difference_of_loo_and_its_error(by_draws: Comparison) -> None:
     assert by_draws.independent["loo"] == ("readings", len(gap))
 
 
+@pytest.mark.slow
 def test_evidence_against_the_closed_form(by_draws: Comparison) -> None:
     """Within four of the standard errors that the sampler states."""
     for degree, name in enumerate(("constant", "line")):
@@ -108,6 +111,7 @@ def test_evidence_against_the_closed_form(by_draws: Comparison) -> None:
     assert by_draws.table.loc["line", "probability"] > 0.999
 
 
+@pytest.mark.slow
 def test_held_out_scores_of_a_line(polynomials: dict[str, Problem]) -> None:
     """Late readings of a parabola: a constant is far off, and its CRPS is about its distance from them."""
     both = {name: polynomials[name] for name in ("constant", "parabola")}

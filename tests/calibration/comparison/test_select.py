@@ -17,6 +17,7 @@ from twin.cli import main
 from twin.errors import ProblemError
 
 pytest.importorskip("petab_select")
+pytestmark = pytest.mark.xdist_group("select")  # one process searches
 
 TRUE = "M-110"
 NOISE_SEED = 1

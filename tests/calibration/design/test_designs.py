@@ -107,6 +107,7 @@ def test_averages_over_draws(exponential: Problem, offered: Candidates) -> None:
     assert len(set(times(found))) > 2
 
 
+@pytest.mark.slow
 def test_a_tree_of_draws_is_read(decay, table_of_rows) -> None:
     rows = [("e", "1", "y", t, 2 * np.exp(-0.5 * t)) for t in (0.0, 1.0, 2.0)]
     priors = [replace(K, prior=WEAK), replace(A0, prior=WEAK)]

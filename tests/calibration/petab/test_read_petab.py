@@ -66,6 +66,7 @@ def test_readings_replace_placeholders_by_numbers_and_parameters(version_1: Writ
     assert float(problem.log_likelihood(problem.nominal)) == pytest.approx(llh, rel=1e-7)
 
 
+@pytest.mark.slow
 def test_gradients_reach_placeholders_in_both_modes(version_1: Writer) -> None:
     problem = read_petab(
         version_1(

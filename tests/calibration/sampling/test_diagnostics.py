@@ -20,6 +20,8 @@ LOCATION, WIDTH, SD = np.array([0.6, 0.5]), np.array([0.2, 0.3]), 0.12
 READINGS = np.array([2.1, 1.4, 1.05, 0.75, 0.29, 0.1])
 """The last one has much leverage, and lies three standard deviations off."""
 
+pytestmark = pytest.mark.xdist_group("leverage")  # one process draws them
+
 
 @pytest.fixture(scope="module")
 def problem(decay, table_of_rows) -> Problem:

@@ -94,6 +94,7 @@ def test_readings_as_an_argument_count_as_a_problem_of_them(decay, table_of_rows
         assert not np.asarray(drawn.censored)[:, :3].any()
 
 
+@pytest.mark.slow
 def test_the_command_writes_ranks_a_table_and_a_picture(
     conjugate, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ METHODS = {
     "tempering": {"method": "tempering", "draws": 600, "warmup": 200},
     "pathfinder": {"method": "pathfinder", "draws": 400},
 }
+BOTH_SPEEDS = ["smc", pytest.param("tempering", marks=pytest.mark.slow), "pathfinder"]
 
 
 def evidence_is_right(tree: xr.DataTree, exact: float) -> None:
@@ -39,7 +40,7 @@ def means_are_right(tree: xr.DataTree, mean: np.ndarray) -> None:
     assert (np.abs(theta.mean(("chain", "draw")).to_numpy() - mean) < 4 * error).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", BOTH_SPEEDS)
 def test_evidence_and_means_of_a_conjugate_posterior(conjugate, method: str) -> None:
     tree = sample(conjugate.problem, **METHODS[method], **QUICK)
     evidence_is_right(tree, conjugate.log_evidence)
@@ -47,7 +48,7 @@ def test_evidence_and_means_of_a_conjugate_posterior(conjugate, method: str) -> 
     assert tree["sample_stats"]["lp"].shape == tree["posterior"]["theta"].shape[:2]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", BOTH_SPEEDS)
 def test_both_modes_have_their_weights(bimodal, method: str) -> None:
     tree = sample(bimodal.problem, **METHODS[method], **QUICK)
     evidence_is_right(tree, bimodal.log_evidence)
@@ -76,7 +77,7 @@ def test_a_reference_around_fits_has_its_own_density_and_a_shorter_path(bimodal,
     assert tree.attrs["stages"] <= 4
 
 
-@pytest.mark.parametrize("method", ["smc", "tempering"])
+@pytest.mark.parametrize("method", ["smc", pytest.param("tempering", marks=pytest.mark.slow)])
 def test_failed_integrations_are_rejections_that_count(blows_up, method: str) -> None:
     tree = sample(blows_up.problem, **METHODS[method], **QUICK)
     evidence_is_right(tree, blows_up.log_evidence)

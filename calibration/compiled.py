@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from twin.precision import float64
 
-#: Where an object keeps its compiled functions; a changed copy of the object must not inherit it.
-PROGRAMS = "_programs"
+
+class Owner(Protocol):
+    """What keeps compiled functions; a changed copy of it must begin with none."""
+
+    programs: dict[Hashable, Callable]
 
 
-def kept_program(owner: Any, key: Hashable, make: Callable[[], Callable]) -> Callable:
-    """The compiled function of this key, kept with the object; `make` gives the function when it is first asked for."""
-    programs = owner.__dict__.setdefault(PROGRAMS, {})
-    if key not in programs:
-        programs[key] = jax.jit(make())
-    return programs[key]
+def kept_program(owner: Owner, key: Hashable, make: Callable[[], Callable]) -> Callable:
+    """The compiled function of this key, the one that was asked for first.
+
+    Args:
+        owner: What the function depends on.
+        key: Everything else that it depends on.
+        make: Gives the function.
+    """
+    if key not in owner.programs:
+        owner.programs[key] = jax.jit(make())
+    return owner.programs[key]
 
 
 def compiled[**P, R](method: Callable[P, R]) -> Callable[P, R]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 
@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Array, Bool, Float, Int
 
 from calibration.bindings import Bindings, bind
-from calibration.compiled import PROGRAMS, compiled
+from calibration.compiled import compiled
 from calibration.gradient_mode import by_sensitivities, check_gradient, is_forward
 from calibration.lanes import differentiable
 from calibration.noise import NOISE_MODELS, NoiseModel
@@ -182,7 +182,7 @@ class Problem:
             values: Numbers by name of an entry of the vector, linear scale.
         """
         part = object.__new__(Problem)
-        part.__dict__ = {k: v for k, v in self.__dict__.items() if k != PROGRAMS}
+        part.__dict__ = dict(self.__dict__)
         part.parameters = self.parameters.with_nominal(values)
         part._bind()
         return part
@@ -206,6 +206,7 @@ class Problem:
 
     def _bind(self) -> None:
         table = self.measurements.table
+        self.programs: dict[Hashable, Callable] = {}  # see `calibration.compiled`
         self.bindings: Bindings = bind(compile_model(self.model), table, self.experiments)
         own = reading_values(self.by_reading, len(table), (*self.model.parameter_names, *self.parameters.slots))
         self.predictor = Predictor(
@@ -407,7 +408,7 @@ def _check_by_reading(table: pd.DataFrame | None, count: int) -> pd.DataFrame | 
     return None if table is None else table.reset_index(drop=True)
 
 
-_DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate", "measurements", PROGRAMS)
+_DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate", "measurements")
 
 
 def _as_measurements(given: Measurements | pd.DataFrame | str | PathLike[str], model: Model) -> Measurements:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from calibration.compiled import kept_program
 from calibration.inner.solve import InnerSolver
 from calibration.inner.structure import find_structure
 from calibration.inner.table import refuse_without_inner
@@ -62,7 +63,7 @@ class InnerObjective:
         self.prior = PriorDensity([e.prior for e in chosen], self.lower, self.upper, [e.scale for e in chosen])
         self._predictor = TrajectoryPredictor(problem, self.inner)
         self._solver = InnerSolver(problem, self.structure, self._predictor)
-        self._compiled = jax.jit(self._evaluate)
+        self._compiled = kept_program(problem, "inner objective", lambda: self._evaluate)
 
     def chunk_size(self) -> int:
         """How many vectors one compiled call takes: always the same, so that it is compiled once."""

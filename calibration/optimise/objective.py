@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from calibration.compiled import kept_program
 from calibration.priors import PriorDensity
 from calibration.problem import Problem
 from twin.solve import numbers_per_sample
@@ -87,7 +88,7 @@ class Objective:
         self.problem, self.with_prior = problem, with_prior
         self.names, self.prior = problem.names, problem.prior
         self.lower, self.upper = problem.lower, problem.upper
-        self._compiled = jax.jit(self._evaluate)
+        self._compiled = kept_program(problem, ("objective", with_prior), lambda: self._evaluate)
 
     def chunk_size(self) -> int:
         """How many vectors one compiled call takes: always the same, so that it is compiled once."""
@@ -140,7 +141,7 @@ class GradientObjective:
     def __init__(self, problem: Problem) -> None:
         self.problem, self.names, self.prior = problem, problem.names, problem.prior
         self.lower, self.upper = problem.lower, problem.upper
-        self._compiled = jax.jit(self._evaluate)
+        self._compiled = kept_program(problem, "gradient objective", lambda: self._evaluate)
 
     def __call__(self, thetas: Float[np.ndarray, "start parameter"]) -> Evaluation:
         """Evaluate many vectors; the caller is inside the float64 context. The curvature has no entries."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,6 +126,17 @@ def test_saving_and_extending(problem: Problem, whole: Fit, tmp_path: Path) -> N
     assert set(map(tuple, whole.starts)) <= set(map(tuple, more.starts))
     with pytest.raises(ProblemError, match="already"):
         calibration.fit(problem, starts=12, extend=whole, quiet=True)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_second_fit_compiles_nothing(problem: Problem, inner: bool, caplog: pytest.LogCaptureFixture) -> None:
+    calibration.fit(problem, starts=2, iterations=2, inner=inner, quiet=True)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        calibration.fit(problem, starts=3, iterations=2, inner=inner, quiet=True)
+        assert "_evaluate" not in caplog.text
+        # The readings are part of the program: other readings have one of their own.
+        calibration.fit(problem.with_rows(np.arange(14) > 0), starts=1, iterations=1, inner=inner, quiet=True)
+        assert "_evaluate" in caplog.text
 
 
 @pytest.mark.parametrize("sampling", ["sobol", "prior"])

@@ -14,6 +14,7 @@ LIBRARY = Library(
         "jakstat_swameye": "models.signalling.jakstat_swameye:CARD",
         "stat5_boehm": "models.signalling.stat5_boehm:CARD",
         "theophylline": "models.pharmacology.theophylline:CARD",
+        "warfarin_pkpd": "models.pharmacology.warfarin_pkpd:CARD",
     },
     datasets={
         "cd8_crauste2017": "models.measurements:CD8_CRAUSTE2017",
@@ -24,6 +25,7 @@ LIBRARY = Library(
         "stat5_boehm2014": "models.measurements:STAT5_BOEHM2014",
         "theophylline": "models.measurements:THEOPHYLLINE",
         "timekill_regoes2004": "models.measurements:TIMEKILL_REGOES2004",
+        "warfarin_oreilly1968": "models.measurements:WARFARIN_OREILLY1968",
     },
     studies={
         "cd8_crauste2017": "models.immune.cd8_crauste_study:CD8_CRAUSTE2017",
@@ -34,5 +36,6 @@ LIBRARY = Library(
         "stat5_boehm2014": "models.signalling.stat5_boehm_study:STAT5_BOEHM2014",
         "theophylline": "models.pharmacology.theophylline_study:THEOPHYLLINE",
         "timekill_regoes2004": "models.pharmacology.ampicillin_timekill_study:TIMEKILL_REGOES2004",
+        "warfarin_oreilly1968": "models.pharmacology.warfarin_study:WARFARIN_OREILLY1968",
     },
 )

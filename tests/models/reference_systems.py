@@ -1,4 +1,4 @@
-"""The seven mechanisms written by hand in NumPy from the papers, to hold the library's models against.
+"""The mechanisms of the library written by hand in NumPy from the papers, to hold the library's models against.
 
 Nothing here uses `models` or `twin`: states, parameters and values are typed again.
 """
@@ -262,6 +262,42 @@ AMPICILLIN = Reference(
     observables=lambda y, p: {"cfu": y[0] + 1.0, "log10_cfu": np.log10(y[0] + 1.0)},
 )
 
+
+def _warfarin_rhs(t: float, y: Vector, p: Values) -> Vector:
+    depot, gut, body, activity = y
+    conc = body / p["V"]
+    synthesis = p["kout"] * p["pca0"] * (1.0 - p["Imax"] * conc / (p["IC50"] + conc))
+    return np.array(
+        [
+            -p["ktr"] * depot,
+            p["ktr"] * depot - p["ka"] * gut,
+            p["ka"] * gut - p["CL"] * conc,
+            synthesis - p["kout"] * activity,
+        ]
+    )
+
+
+WARFARIN = Reference(
+    states=("depot", "gut", "body", "P"),
+    parameters={
+        "ktr": 1.11,
+        "ka": 0.917,
+        "CL": 2.86e-3,
+        "V": 0.143,
+        "Imax": 0.968,
+        "IC50": 1.5,
+        "kout": 0.0408,
+        "pca0": 100.0,
+    },
+    rhs=_warfarin_rhs,
+    y0=lambda p: np.array([1.5, 0.0, 0.0, p["pca0"]]),
+    times=np.linspace(0.0, 144.0, 49),
+    observables=lambda y, p: {"concentration": y[2] / p["V"], "pca": y[3]},
+)
+
+#: Doses at time 0 that the start of a reference contains: state and amount, by model.
+DOSES: Mapping[str, tuple[str, float]] = {"theophylline": ("gut", 4.02), "warfarin_pkpd": ("depot", 1.5)}
+
 REFERENCES: Mapping[str, Reference] = {
     "ampicillin_timekill": AMPICILLIN,
     "cd8_crauste": CD8,
@@ -270,4 +306,5 @@ REFERENCES: Mapping[str, Reference] = {
     "jakstat_swameye": JAKSTAT,
     "stat5_boehm": STAT5,
     "theophylline": THEOPHYLLINE,
+    "warfarin_pkpd": WARFARIN,
 }

@@ -21,6 +21,7 @@ MODELS = (
     "jakstat_swameye",
     "stat5_boehm",
     "theophylline",
+    "warfarin_pkpd",
 )
 DATASETS = (
     "cd8_crauste2017",
@@ -31,6 +32,7 @@ DATASETS = (
     "stat5_boehm2014",
     "theophylline",
     "timekill_regoes2004",
+    "warfarin_oreilly1968",
 )
 
 type Install = Callable[[str, str, str], None]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sympy
-from reference_systems import REFERENCES, Reference, hiv_total, regoes_psi, theophylline_concentration
+from reference_systems import DOSES, REFERENCES, Reference, hiv_total, regoes_psi, theophylline_concentration
 from scipy.integrate import solve_ivp
 
 import models
@@ -81,8 +81,9 @@ def test_defaults_start_and_readings_equal_the_reference(name: str) -> None:
             assert model.default_parameters[key] == value
     values = _values(model, reference, 0.0, reference.y0(reference.parameters), reference.parameters)
     initial = np.array([_evaluate(sympy.sympify(expression), values) for expression in model.initial])
-    dosed = np.array([4.02, 0.0]) if name == "theophylline" else 0.0
-    np.testing.assert_allclose(initial + dosed, reference.y0(reference.parameters), rtol=1e-14)
+    dosed, amount = DOSES.get(name, ("", 0.0))
+    given = amount * (np.array(reference.states) == dosed)
+    np.testing.assert_allclose(initial + given, reference.y0(reference.parameters), rtol=1e-14)
 
     rng = np.random.default_rng(11)
     y = (np.abs(reference.y0(reference.parameters)) + 1.0) * rng.uniform(0.1, 2.0, len(reference.states))

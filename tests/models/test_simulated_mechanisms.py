@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference_systems import PEPOR_TIMES, REFERENCES, Reference
+from reference_systems import DOSES, PEPOR_TIMES, REFERENCES, Reference
 from scipy.integrate import solve_ivp
 
 import models
@@ -46,7 +46,7 @@ def _radau(reference: Reference) -> np.ndarray:
 
 def _experiment(name: str) -> twin.Experiment | None:
     """What the reference does to the system beyond its parameters."""
-    return twin.Experiment([twin.Bolus("gut", 4.02)]) if name == "theophylline" else None
+    return twin.Experiment([twin.Bolus(*DOSES[name])]) if name in DOSES else None
 
 
 @pytest.mark.parametrize("name", models.list())

@@ -9,6 +9,7 @@ LIBRARY = Library(
     models={
         "ampicillin_timekill": "models.pharmacology.ampicillin_timekill:CARD",
         "cd8_crauste": "models.immune.cd8_crauste:CARD",
+        "hiv_biphasic": "models.viral.hiv_biphasic:CARD",
         "hiv_protease_inhibitor": "models.viral.hiv_protease_inhibitor:CARD",
         "influenza_teiv": "models.viral.influenza_teiv:CARD",
         "jakstat_swameye": "models.signalling.jakstat_swameye:CARD",
@@ -18,6 +19,7 @@ LIBRARY = Library(
     },
     datasets={
         "cd8_crauste2017": "models.measurements:CD8_CRAUSTE2017",
+        "hiv_actg315": "models.measurements:HIV_ACTG315",
         "hiv_perelson1996": "models.measurements:HIV_PERELSON1996",
         "influenza_baccam2006": "models.measurements:INFLUENZA_BACCAM2006",
         "influenza_hayden1996": "models.measurements:INFLUENZA_HAYDEN1996",
@@ -29,6 +31,7 @@ LIBRARY = Library(
     },
     studies={
         "cd8_crauste2017": "models.immune.cd8_crauste_study:CD8_CRAUSTE2017",
+        "hiv_actg315": "models.viral.hiv_biphasic_study:HIV_ACTG315",
         "hiv_perelson1996": "models.viral.hiv_protease_inhibitor_study:HIV_PERELSON1996",
         "influenza_baccam2006": "models.viral.influenza_teiv_studies:INFLUENZA_BACCAM2006",
         "influenza_hayden1996": "models.viral.influenza_teiv_studies:INFLUENZA_HAYDEN1996",

@@ -263,6 +263,16 @@ AMPICILLIN = Reference(
 )
 
 
+HIV_BIPHASIC = Reference(
+    states=("V_short", "V_long"),
+    parameters={"V0": 1.0e5, "f_long": 0.03, "delta": 0.49, "mu": 0.0495},
+    rhs=lambda t, y, p: np.array([-p["delta"] * y[0], -p["mu"] * y[1]]),
+    y0=lambda p: p["V0"] * np.array([1.0 - p["f_long"], p["f_long"]]),
+    times=np.linspace(0.0, 196.0, 50),
+    observables=lambda y, p: {"log10_rna": np.log10(y[0] + y[1] + 0.1)},
+)
+
+
 def _warfarin_rhs(t: float, y: Vector, p: Values) -> Vector:
     depot, gut, body, activity = y
     conc = body / p["V"]
@@ -301,6 +311,7 @@ DOSES: Mapping[str, tuple[str, float]] = {"theophylline": ("gut", 4.02), "warfar
 REFERENCES: Mapping[str, Reference] = {
     "ampicillin_timekill": AMPICILLIN,
     "cd8_crauste": CD8,
+    "hiv_biphasic": HIV_BIPHASIC,
     "hiv_protease_inhibitor": HIV,
     "influenza_teiv": INFLUENZA,
     "jakstat_swameye": JAKSTAT,

@@ -16,6 +16,7 @@ from twin.library import COLUMNS
 
 ROWS = {
     "cd8_crauste2017": 21,
+    "hiv_actg315": 361,
     "hiv_perelson1996": 32,
     "influenza_baccam2006": 42,
     "influenza_hayden1996": 27,
@@ -29,6 +30,7 @@ ROWS = {
 #: SHA-256 of each file: a changed number has to be changed here too, and be seen in review.
 SHA256 = {
     "cd8_crauste2017": "7c04de9dfb95b8374c71d9da8a03189812523e4591109c0a11f1e94f4a6b7c84",
+    "hiv_actg315": "55d901e50f97613cffce3dbfbac8fbc2a8fbfa14fa27d295595bb0319c40a47c",
     "hiv_perelson1996": "e2a09cf0948b6f6b405f757a4f84f22c2d0aa733c590ec98ca0aeda2669a7b90",
     "influenza_baccam2006": "0152c3a825e89ccd42c4d30c05c0f57a47ae0d9105434915e88a3b77516ade24",
     "influenza_hayden1996": "ae1dd56da62aa3ecbd52fa2b5aa4ab35826782320c6c57a7ef22f0ce7b9dc975",
@@ -173,8 +175,21 @@ def _warfarin(raw: pd.DataFrame) -> dict[str, object]:
     }
 
 
+def _actg315(raw: pd.DataFrame) -> dict[str, object]:
+    below = raw["left_censored"] == "1"
+    return {
+        "subject": raw["subject"],
+        "observable": "log10_rna",
+        "time": raw["day"],
+        # log10(50), half the limit, stands for "below 100 copies/ml" there.
+        "value": raw["log10_rna_copies_per_ml"].mask(below, "2.0"),
+        "censored": below.astype(int),
+    }
+
+
 SOURCES: dict[str, tuple[str, Callable[[pd.DataFrame], dict[str, object]]]] = {
     "cd8_crauste2017": ("cd8_crauste2017.csv", _cd8),
+    "hiv_actg315": ("hiv_actg315.csv", _actg315),
     "hiv_perelson1996": ("hiv_ritonavir_perelson1996.csv", _hiv),
     "influenza_baccam2006": ("influenza_baccam2006.csv", _influenza),
     "influenza_hayden1996": ("influenza_zanamivir_hayden1996.csv", _zanamivir),

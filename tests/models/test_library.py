@@ -16,6 +16,7 @@ from twin.errors import LibraryError
 MODELS = (
     "ampicillin_timekill",
     "cd8_crauste",
+    "hiv_biphasic",
     "hiv_protease_inhibitor",
     "influenza_teiv",
     "jakstat_swameye",
@@ -25,6 +26,7 @@ MODELS = (
 )
 DATASETS = (
     "cd8_crauste2017",
+    "hiv_actg315",
     "hiv_perelson1996",
     "influenza_baccam2006",
     "influenza_hayden1996",

@@ -12,6 +12,7 @@ from twin.study import Estimate, Study
 
 NAMES = (
     "cd8_crauste2017",
+    "hiv_actg315",
     "hiv_perelson1996",
     "influenza_baccam2006",
     "influenza_hayden1996",
@@ -25,6 +26,7 @@ NAMES = (
 
 #: Studies of many subjects with random effects: the most numbers that may be estimated.
 LARGE = {
+    "hiv_actg315": 99,  # two random effects and 46 subjects
     "theophylline": 31,  # two random effects, after Pinheiro and Bates (1995), and twelve subjects
     "warfarin_oreilly1968": 75,  # two random effects and 32 subjects
 }

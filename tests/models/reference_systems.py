@@ -273,6 +273,29 @@ HIV_BIPHASIC = Reference(
 )
 
 
+def _sarscov2_rhs(t: float, y: Vector, p: Values) -> Vector:
+    target, eclipse, producing, virus = y
+    infection = p["R0"] * p["c"] * p["delta"] / (p["p"] * p["T0"]) * target * virus
+    return np.array(
+        [
+            -infection,
+            infection - p["k"] * eclipse,
+            p["k"] * eclipse - p["delta"] * producing,
+            p["p"] * producing - p["c"] * virus,
+        ]
+    )
+
+
+SARSCOV2 = Reference(
+    states=("T", "E", "I", "V"),
+    parameters={"R0": 8.6, "delta": 0.60, "p": 22.7, "c": 10.0, "k": 3.0, "T0": 1.33e5, "I0": 1.0 / 30.0},
+    rhs=_sarscov2_rhs,
+    y0=lambda p: np.array([p["T0"], 0.0, p["I0"], 0.0]),
+    times=np.linspace(0.0, 28.0, 29),
+    observables=lambda y, p: {"log10_load": np.log10(y[3] + 1e-3)},
+)
+
+
 def _warfarin_rhs(t: float, y: Vector, p: Values) -> Vector:
     depot, gut, body, activity = y
     conc = body / p["V"]
@@ -315,6 +338,7 @@ REFERENCES: Mapping[str, Reference] = {
     "hiv_protease_inhibitor": HIV,
     "influenza_teiv": INFLUENZA,
     "jakstat_swameye": JAKSTAT,
+    "sarscov2_teiv": SARSCOV2,
     "stat5_boehm": STAT5,
     "theophylline": THEOPHYLLINE,
     "warfarin_pkpd": WARFARIN,

@@ -296,6 +296,90 @@ SARSCOV2 = Reference(
 )
 
 
+def _il13_rhs(t: float, y: Vector, p: Values) -> Vector:
+    rec, rec_i, bound, active, active_i, jak, pjak, stat, pstat, mrna, decoy, _, socs, _ = y
+    dose = 2.265 * p["il13_level"]
+    binding = p["Kon_IL13Rec"] * dose * rec
+    out, back = p["Rec_intern"] * rec, p["Rec_recycle"] * rec_i
+    activation = p["Rec_phosphorylation"] * bound * pjak
+    jak_on = p["JAK2_phosphorylation"] * (bound + active) * jak / (1 + p["JAK2_p_inhibition"] * socs)
+    jak_off = 91 * p["pJAK2_dephosphorylation"] * pjak
+    stat_on = p["STAT5_phosphorylation"] * pjak * stat
+    stat_off = 91 * p["pSTAT5_dephosphorylation"] * pstat
+    capture = p["DecoyR_binding"] * dose * decoy
+    uptake = p["pRec_intern"] * active
+    return np.array(
+        [
+            back - out - binding,
+            out - back,
+            binding - activation,
+            activation - uptake,
+            uptake - p["pRec_degradation"] * active_i,
+            jak_off - jak_on,
+            jak_on - jak_off,
+            stat_off - stat_on,
+            stat_on - stat_off,
+            p["SOCS3mRNA_production"] * pstat,
+            -capture,
+            capture,
+            p["SOCS3_translation"] * mrna / (p["SOCS3_accumulation"] + mrna) - p["SOCS3_degradation"] * socs,
+            p["CD274mRNA_production"] * pstat,
+        ]
+    )
+
+
+def _il13_observables(y: Vector, p: Values) -> dict[str, float]:
+    rec, _, bound, active, active_i, _, pjak, _, pstat, mrna, _, decoy, socs, cd274 = y
+    return {
+        "RecSurf_obs": rec + bound + active,
+        "IL13_cell_obs": p["scaling_IL13_cell"] * (bound + decoy + active + active_i),
+        "pIL4Ra_obs": p["scaling_pIL4Ra"] * (active + active_i),
+        "pJAK2_obs": p["scaling_pJAK2"] * pjak,
+        "pSTAT5_obs": pstat,
+        "SOCS3_obs": socs,
+        "SOCS3mRNA_obs": p["scaling_SOCS3mRNA"] * mrna,
+        "CD274mRNA_obs": p["scaling_CD274mRNA"] * cd274,
+    }
+
+
+IL13 = Reference(
+    states=(
+        *("Rec", "Rec_i", "IL13_Rec", "p_IL13_Rec", "p_IL13_Rec_i", "JAK2", "pJAK2", "STAT5", "pSTAT5"),
+        *("SOCS3mRNA", "DecoyR", "IL13_DecoyR", "SOCS3", "CD274mRNA"),
+    ),
+    parameters={
+        "Kon_IL13Rec": 0.002278141087201,
+        "DecoyR_binding": 0.003851039137402,
+        "Rec_intern": 0.344129281159739,
+        "Rec_recycle": 0.00209774906794,
+        "Rec_phosphorylation": 999.999816483984,
+        "pRec_intern": 0.585271535297764,
+        "pRec_degradation": 0.209573978543856,
+        "JAK2_phosphorylation": 1.01721171826747,
+        "JAK2_p_inhibition": 0.078140000505809,
+        "pJAK2_dephosphorylation": 0.000175894009439,
+        "STAT5_phosphorylation": 0.01948207479306,
+        "pSTAT5_dephosphorylation": 0.000274832319318,
+        "SOCS3mRNA_production": 0.14337151776186,
+        "SOCS3_translation": 15.7186888386006,
+        "SOCS3_accumulation": 451.777901711184,
+        "SOCS3_degradation": 0.043380223348167,
+        "CD274mRNA_production": 0.021208853684209,
+        "init_Rec_i": 235.058493601113,
+        "scaling_pJAK2": 0.857246885626022,
+        "scaling_pIL4Ra": 2.9757729322919,
+        "scaling_IL13_cell": 5.50098613841361,
+        "scaling_SOCS3mRNA": 0.581287913862507,
+        "scaling_CD274mRNA": 0.00815283660871,
+        "il13_level": 20.0,
+    },
+    rhs=_il13_rhs,
+    y0=lambda p: np.array([1.3, p["init_Rec_i"], 0.0, 0.0, 0.0, 2.8, 0.0, 165.0, 0.0, 0.0, 0.34, 0.0, 0.0, 0.0]),
+    times=np.linspace(0.0, 120.0, 25),
+    observables=_il13_observables,
+)
+
+
 def _warfarin_rhs(t: float, y: Vector, p: Values) -> Vector:
     depot, gut, body, activity = y
     conc = body / p["V"]
@@ -336,6 +420,7 @@ REFERENCES: Mapping[str, Reference] = {
     "cd8_crauste": CD8,
     "hiv_biphasic": HIV_BIPHASIC,
     "hiv_protease_inhibitor": HIV,
+    "il13_raia": IL13,
     "influenza_teiv": INFLUENZA,
     "jakstat_swameye": JAKSTAT,
     "sarscov2_teiv": SARSCOV2,

@@ -18,6 +18,7 @@ ROWS = {
     "cd8_crauste2017": 21,
     "hiv_actg315": 361,
     "hiv_perelson1996": 32,
+    "il13_raia2011": 205,
     "influenza_baccam2006": 42,
     "influenza_hayden1996": 27,
     "jakstat_swameye2003": 31,
@@ -33,6 +34,7 @@ SHA256 = {
     "cd8_crauste2017": "7c04de9dfb95b8374c71d9da8a03189812523e4591109c0a11f1e94f4a6b7c84",
     "hiv_actg315": "55d901e50f97613cffce3dbfbac8fbc2a8fbfa14fa27d295595bb0319c40a47c",
     "hiv_perelson1996": "e2a09cf0948b6f6b405f757a4f84f22c2d0aa733c590ec98ca0aeda2669a7b90",
+    "il13_raia2011": "44a973db1c3989bcae6dd2a38441e17a2e9eb51c46596347b1cfea9e14efd6f3",
     "influenza_baccam2006": "0152c3a825e89ccd42c4d30c05c0f57a47ae0d9105434915e88a3b77516ade24",
     "influenza_hayden1996": "ae1dd56da62aa3ecbd52fa2b5aa4ab35826782320c6c57a7ef22f0ce7b9dc975",
     "jakstat_swameye2003": "b44c903390cdd87921e55eb5fc454b7b69b13891f11a36a2da2f5efcf6099219",
@@ -201,10 +203,20 @@ def _sarscov2(raw: pd.DataFrame) -> dict[str, object]:
     }
 
 
+def _il13(raw: pd.DataFrame) -> dict[str, object]:
+    return {
+        "experiment": "il13_" + raw["il13_level"],
+        "observable": raw["observable"] + "_obs",
+        "time": raw["minutes"],
+        "value": raw["value"],
+    }
+
+
 SOURCES: dict[str, tuple[str, Callable[[pd.DataFrame], dict[str, object]]]] = {
     "cd8_crauste2017": ("cd8_crauste2017.csv", _cd8),
     "hiv_actg315": ("hiv_actg315.csv", _actg315),
     "hiv_perelson1996": ("hiv_ritonavir_perelson1996.csv", _hiv),
+    "il13_raia2011": ("il13_raia2011.csv", _il13),
     "influenza_baccam2006": ("influenza_baccam2006.csv", _influenza),
     "influenza_hayden1996": ("influenza_zanamivir_hayden1996.csv", _zanamivir),
     "jakstat_swameye2003": ("jakstat_swameye2003.csv", _jakstat),

@@ -14,6 +14,7 @@ NAMES = (
     "cd8_crauste2017",
     "hiv_actg315",
     "hiv_perelson1996",
+    "il13_raia2011",
     "influenza_baccam2006",
     "influenza_hayden1996",
     "jakstat_swameye2003",
@@ -27,6 +28,7 @@ NAMES = (
 
 #: Studies of many subjects with random effects: the most numbers that may be estimated.
 LARGE = {
+    "il13_raia2011": 32,  # as published: 18 of dynamics, 5 scales; 9 of noise
     "hiv_actg315": 99,  # two random effects and 46 subjects
     "theophylline": 31,  # two random effects, after Pinheiro and Bates (1995), and twelve subjects
     "warfarin_oreilly1968": 75,  # two random effects and 32 subjects

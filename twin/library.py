@@ -134,6 +134,15 @@ class Dataset:
         """The file, as a resource of its package (`importlib.resources`)."""
         return _resource(self.package, self.file, self.name)
 
+    def split_path(self, kind: str) -> Traversable:
+        """The file of a fixed split of these readings, in the folder ``splits`` beside the data; it may be missing.
+
+        Args:
+            kind: Name of the split: "time", "subject" or "experiment".
+        """
+        folder = self.file.split("/")[:-1]
+        return importlib.resources.files(self.package).joinpath(*folder, "splits", f"{self.name}_{kind}.csv")
+
     @property
     def sha256(self) -> str:
         """SHA-256 of the file's bytes, in hexadecimal, for provenance."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibration.commands.options import add_sampling_options, whole
+from calibration.commands.options import add_sampling_options
 from calibration.commands.summary import least_ess, worst_r_hat
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table, write_text
@@ -57,8 +57,10 @@ def configure(parser: ArgumentParser) -> None:
     """Arguments of ``twin benchmark``."""
     parser.add_argument("--studies", metavar="A,B,...", help="these studies (default: all of the library)")
     parser.add_argument("--out", default="benchmark", metavar="FOLDER", help="folder of the results (benchmark)")
-    parser.add_argument("--folds", type=whole(2), default=3, metavar="N", help="folds of the split by subject (3)")
     add_sampling_options(parser, starts=24)
+    fixed = parser.add_argument_group("fixed splits").add_mutually_exclusive_group()
+    fixed.add_argument("--check-splits", action="store_true", help="only check that data and split files agree")
+    fixed.add_argument("--write-splits", action="store_true", help="only make the split files again, beside the data")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
@@ -71,9 +73,11 @@ def run(args: Namespace) -> int:
     from twin import library
 
     chosen = _chosen(args.studies, library.list_studies())
+    if args.check_splits or args.write_splits:
+        return _splits(chosen, write=args.write_splits)
     folder = output_folder(args.out)
     output_folder(str(folder / "rows"))
-    settings = {name: getattr(args, name) for name in ("seed", "starts", "chains", "warmup", "draws", "folds")}
+    settings = {name: getattr(args, name) for name in ("seed", "starts", "chains", "warmup", "draws")}
     tasks: list[tuple[str, Kind]] = [(study, split) for study in chosen for split in library.study(study).splits]
     rows, failures = [], []
     for number, (study, split) in enumerate(tasks, start=1):
@@ -111,19 +115,42 @@ def _chosen(text: str | None, known: Sequence[str]) -> list[str]:
     return names
 
 
+def _splits(studies: Sequence[str], *, write: bool) -> int:
+    """Make the split files again, or read them all, which refuses those that do not fit the data."""
+    from calibration.benchmark.split_files import make_splits, read_split, split_text, write_splits
+    from twin import library
+
+    described = [library.study(name) for name in studies]
+    if write:
+        written = write_splits(described)
+        print("\n".join(map(str, written)) or "every split file is right already")
+        return 0
+    for study in described:
+        dataset = library.dataset(study.dataset)
+        for kind, made in make_splits(study).items():
+            split = read_split(dataset, kind)
+            same = split_text(dataset, split) == split_text(dataset, made)
+            trained, held = (sum(int(getattr(f, part).sum()) for f in split.folds) for part in ("train", "test"))
+            note = "" if same else "; the rules would make another one today"
+            print(f"{dataset.name}, {kind}: {len(split.folds)} folds, {trained} training and {held} test rows{note}")
+    return 0
+
+
 def _row(
     study: str, split: Kind, settings: Mapping[str, Any], folder: Path, quiet: bool
 ) -> tuple[dict[str, Any], bool]:
     """The row of one task, and whether it was computed now; errors become a row with "error"."""
     import calibration
+    from calibration.benchmark.split_files import fixed_split
 
     file = _row_file(folder, study, split)
     try:
         problem = calibration.Problem.from_study(study)
+        held_out = fixed_split(problem, split)
         key = task_key(problem, split, settings)
         if (finished := _finished(file, key)) is not None:
             return finished, False
-        assessment = calibration.assess(problem, split=split, quiet=quiet, **settings)
+        assessment = calibration.assess(problem, split=held_out, quiet=quiet, **settings)
         row = row_of(study, assessment)
         assessment.to_html(folder / f"{study}_{split}.html")
     except Exception as error:  # one study must not stop the others; its error is shown, saved and counted

@@ -56,8 +56,9 @@ def synthetic(monkeypatch):
     calls = []
 
     def assess(problem, split="time", **settings):
-        calls.append((problem.name, split, settings))
-        return module.influenza("time" if split == "time" else "subject")
+        kind = split if isinstance(split, str) else split.name
+        calls.append((problem.name, split if kind == "experiment" else kind, settings))
+        return module.influenza("time" if kind == "time" else "subject")
 
     monkeypatch.setattr(calibration, "assess", assess, raising=False)
     return calls
@@ -330,7 +331,7 @@ def test_benchmark_keeps_finished_rows_when_interrupted(synthetic, monkeypatch, 
     working = calibration.assess
 
     def interrupted(problem, split="time", **settings):
-        if split == "subject":
+        if split.name == "subject":
             raise KeyboardInterrupt
         return working(problem, split, **settings)
 
@@ -338,6 +339,15 @@ def test_benchmark_keeps_finished_rows_when_interrupted(synthetic, monkeypatch, 
     assert main(["benchmark", "--studies", "theophylline", "--out", "bench"]) == 130
     assert "theophylline_time.json" in capsys.readouterr().err
     assert pd.read_csv("bench/benchmark.csv")["split"].tolist() == ["time"]
+
+
+def test_benchmark_checks_and_makes_splits(capsys):
+    assert main(["benchmark", "--check-splits", "--studies", "influenza_hayden1996"]) == 0
+    shown = capsys.readouterr().out
+    assert "influenza_hayden1996, experiment: 1 folds, 9 training and 18 test rows" in shown
+    assert "another one today" not in shown
+    assert main(["benchmark", "--write-splits"]) == 0
+    assert "every split file is right already" in capsys.readouterr().out
 
 
 def test_benchmark_refuses_an_unknown_study(synthetic, capsys):

@@ -31,7 +31,8 @@ class Assessment:
             value, noise, censoring, unit, and the predictive quantiles q05 q25 q50 q75 q95 of a new reading
             (natural scale).
         scores: One row per held-out reading: the identifying columns, and crps, coverage_50, coverage_90,
-            interval_score, elpd, pit of the twin, `floor`, and ``crps <baseline>`` of each baseline.
+            interval_score, elpd, pit of the twin, energy_score of the row's series and observable, `floor`, and
+            ``crps <baseline>`` of each baseline.
         by_forecaster: One row per forecaster (twin, baselines, floor): forecaster, crps, coverage_50,
             coverage_90, interval_score, elpd, note.
         bands: Predictive bands for drawing, one row per (fold, experiment, subject, observable, time) on a

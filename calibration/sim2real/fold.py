@@ -15,7 +15,7 @@ from calibration.predict import Draws, predict_draws
 from calibration.problem import Problem
 from calibration.sampling import sample
 from calibration.sim2real.baselines import predict_baselines
-from calibration.sim2real.scores import score_readings
+from calibration.sim2real.scores import energy_scores, score_readings
 from calibration.sim2real.splits import Fold
 from twin.errors import SimulationError
 
@@ -153,6 +153,12 @@ def run_fold(
         seed=seed,
     )
     scores["interval_score"] = scores["interval_score_90"]
+    scores["energy_score"] = energy_scores(
+        table.loc[fold.test],
+        predicted.reading[:, fold.test],
+        scale=problem.score_scale,
+        limits=limits[fold.test],
+    )
     undefined, notes = {}, {}
     baselines = predict_baselines(
         table,

@@ -25,6 +25,7 @@ from jaxtyping import Float
 from scipy.special import logsumexp
 
 from calibration.sim2real.scale import (
+    SERIES,
     detection_limits,
     limits_on_score_scale,
     require_columns,
@@ -34,6 +35,7 @@ from calibration.sim2real.scale import (
 from twin.errors import ProblemError
 
 LEVELS = (0.5, 0.9)
+ENERGY_DRAWS = 500
 KEPT = ("experiment", "subject", "observable", "time", "value", "censoring")
 
 
@@ -114,6 +116,45 @@ def score_readings(
     scores["pit"] = low_pit + uniform * (high_pit - low_pit)
     scores["elpd"] = np.nan if log_likelihood is None else elpd(log_likelihood, len(rows))
     return scores
+
+
+def energy_scores(
+    rows: pd.DataFrame,
+    draws: Float[np.ndarray, "draw reading"],
+    *,
+    scale: Mapping[str, str] | None = None,
+    limits: Float[np.ndarray, "reading"] | None = None,
+    most: int = ENERGY_DRAWS,
+) -> Float[np.ndarray, "reading"]:
+    """Energy score of each series and observable: its readings as one vector, so that it counts how they hang together.
+
+        ES = mean |X - y| - mean |X - X'| / 2,
+
+    over draws X and pairs of different draws, | | the Euclidean norm on the score scale, censored coordinates clamped
+    as for the CRPS, which it equals where there is one reading.
+
+    Args:
+        rows: Rows of a measurements table to be scored.
+        draws: Joint predictive draws, measurement noise included, natural scale.
+        scale: Score scale by observable, "lin" (default) or "log10".
+        limits: Detection limit of each row, natural scale, -inf for none; default as in `score_readings`.
+        most: Draws used, evenly spread over those given: the pairs need their square in memory.
+
+    Returns:
+        For each row the score of the vector it belongs to; the same for all rows of a vector.
+
+    References:
+        Gneiting, Raftery 2007, doi:10.1198/016214506000001437, equation 22.
+    """
+    limits = detection_limits(rows) if limits is None else np.asarray(limits, dtype=float)
+    draws = np.asarray(draws, dtype=float)
+    chosen = np.unique(np.linspace(0, len(draws) - 1, min(most, len(draws))).round().astype(int))
+    reading = to_score_scale(rows["value"].to_numpy(dtype=float), rows, scale, limits)
+    predicted = to_score_scale(draws[chosen], rows, scale, limits, what="predictive draws")
+    found = np.full(len(rows), np.nan)
+    for where in rows.reset_index(drop=True).groupby([*SERIES, "observable"], sort=False).indices.values():
+        found[where] = scoringrules.es_ensemble(reading[where], predicted[:, where], estimator="fair", backend="numpy")
+    return found
 
 
 def pit_bounds(

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import calibration
-from calibration.commands.benchmark import COLUMNS
+from calibration.benchmark.record import COLUMNS
 from twin.cli import main
 
 _SYNTHETIC = Path(__file__).parent / "report" / "synthetic.py"
@@ -275,30 +275,57 @@ def test_demo_writes_a_page_and_prints_a_summary(synthetic, capsys):
     assert {"report.html", "scores.csv", "draws_1.nc"} == {path.name for path in Path("demo").iterdir()}
 
 
+OWN = ["--pooling", "own", "--parallel", "1", "--out", "bench"]
+
+
 @pytest.mark.usefixtures("no_pictures")
 def test_benchmark_resumes_and_makes_one_table(synthetic, capsys):
-    asked = ["benchmark", "--studies", "theophylline,stat5_boehm2014", "--out", "bench"]
+    asked = ["benchmark", "--studies", "theophylline,stat5_boehm2014", *OWN]
     assert main(asked) == 0
     assert [(name, split) for name, split, _ in synthetic] == [
         ("theophylline", "time"),
         ("theophylline", "subject"),
         ("stat5_boehm2014", "time"),
     ]
-    table = pd.read_csv("bench/benchmark.csv")
+    table = pd.read_csv("bench/benchmark.csv", keep_default_na=False)
     assert list(table.columns) == list(COLUMNS)
     assert table["study"].tolist() == ["theophylline", "theophylline", "stat5_boehm2014"]
+    assert table["pooling"].tolist() == ["partial", "partial", ""]
     lines = Path("bench/benchmark.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 5
     assert len({line.count("|") for line in lines}) == 1
+    told = json.loads(Path("bench/benchmark.json").read_text(encoding="utf-8"))
+    assert [row["study"] for row in told["rows"]] == table["study"].tolist()
+    assert set(told["columns"]) == set(told["rows"][0]) == set(COLUMNS)
+    assert told["rows"][0]["discrepancy"] is None
     assert "3 of 3 done" in capsys.readouterr().out
 
     assert main(asked) == 0
     assert len(synthetic) == 3
     assert capsys.readouterr().out.count("finished before") == 3
-    pd.testing.assert_frame_equal(pd.read_csv("bench/benchmark.csv"), table)
+    pd.testing.assert_frame_equal(pd.read_csv("bench/benchmark.csv", keep_default_na=False), table)
 
     assert main([*asked, "--seed", "1"]) == 0
     assert len(synthetic) == 6
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_benchmark_pools_subjects_in_three_ways(monkeypatch, synthetic):
+    seen, working = [], calibration.assess
+
+    def look(problem, split="time", **settings):
+        seen.append((split.name, problem.names))
+        return working(problem, split, **settings)
+
+    monkeypatch.setattr(calibration, "assess", look)
+    assert main(["benchmark", "--studies", "theophylline", "--parallel", "1", "--out", "bench"]) == 0
+    table = pd.read_csv("bench/benchmark.csv")
+    assert table["pooling"].tolist() == ["partial", "none", "complete"] * 2
+    partial, none, complete = (names for split, names in seen if split == "time")
+    assert table["parameters"].tolist() == [len(partial), len(none), len(complete)] * 2
+    assert "ka_between" in partial and "ka_between" not in none
+    assert "ka[1]" in none and "ka[1]" not in complete and "ka" in complete
+    assert len(complete) == 5
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -311,12 +338,12 @@ def test_benchmark_goes_on_after_a_failure(synthetic, monkeypatch, capsys):
         return working(problem, split, **settings)
 
     monkeypatch.setattr(calibration, "assess", sometimes)
-    asked = ["benchmark", "--studies", "theophylline,stat5_boehm2014", "--out", "bench"]
+    asked = ["benchmark", "--studies", "theophylline,stat5_boehm2014", *OWN]
     assert main(asked) == 1
     shown = capsys.readouterr()
     assert "1 of 3 done, 2 failed" in shown.out
-    assert "theophylline, time failed: FloatingPointError: the pump leaks" in shown.err
-    saved = json.loads(Path("bench/rows/theophylline_time.json").read_text(encoding="utf-8"))
+    assert "theophylline, time, partial pooling failed: FloatingPointError: the pump leaks" in shown.err
+    saved = json.loads(Path("bench/rows/theophylline_time_partial.json").read_text(encoding="utf-8"))
     assert "FloatingPointError" in saved["traceback"]
     assert pd.read_csv("bench/benchmark.csv")["study"].tolist() == ["stat5_boehm2014"]
 
@@ -336,8 +363,8 @@ def test_benchmark_keeps_finished_rows_when_interrupted(synthetic, monkeypatch, 
         return working(problem, split, **settings)
 
     monkeypatch.setattr(calibration, "assess", interrupted)
-    assert main(["benchmark", "--studies", "theophylline", "--out", "bench"]) == 130
-    assert "theophylline_time.json" in capsys.readouterr().err
+    assert main(["benchmark", "--studies", "theophylline", *OWN]) == 130
+    assert "theophylline_time_partial.json" in capsys.readouterr().err
     assert pd.read_csv("bench/benchmark.csv")["split"].tolist() == ["time"]
 
 

@@ -8,7 +8,7 @@ import scoringrules
 from scipy.stats import kstest, norm
 
 from calibration.sim2real.scale import detection_limits
-from calibration.sim2real.scores import elpd, score_readings, summarise_scores
+from calibration.sim2real.scores import elpd, energy_scores, score_readings, summarise_scores
 from twin.errors import ProblemError
 
 
@@ -137,3 +137,22 @@ def test_what_cannot_be_scored_is_refused(table_of) -> None:
         score_readings(rows, good, log_likelihood=good[:, 1:])
     with pytest.raises(ProblemError, match="NaN"):
         elpd(np.array([[np.nan]]), 1)
+
+
+def test_the_energy_score_of_one_reading_is_its_crps(table_of) -> None:
+    rows = table_of(times=np.array([0.0]), subjects=3)
+    draws = np.random.default_rng(4).normal(1.0, 2.0, (300, 3))
+    np.testing.assert_allclose(energy_scores(rows, draws), score_readings(rows, draws)["crps"], rtol=1e-9)
+
+
+def test_the_energy_score_sees_that_readings_hang_together(table_of) -> None:
+    """Means and spreads are right in both forecasts; only one knows that the two readings of a series move as one."""
+    rng, series = np.random.default_rng(6), 400
+    rows = table_of(times=np.array([0.0, 1.0]), subjects=series)
+    rows["value"] = np.repeat(rng.standard_normal(series), 2)
+    joint = np.repeat(rng.standard_normal((200, series)), 2, axis=1)
+    apart = rng.standard_normal((200, 2 * series))
+    difference = (energy_scores(rows, apart) - energy_scores(rows, joint))[::2]
+    assert difference.mean() > 4 * difference.std() / np.sqrt(series) > 0.0
+    crps = score_readings(rows, apart)["crps"] - score_readings(rows, joint)["crps"]
+    assert abs(crps.mean()) < difference.mean() / 3

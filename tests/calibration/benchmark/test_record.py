@@ -1,0 +1,86 @@
+"""Rows of the benchmark: errors of the ELPD in closed form, pooling, JSON, and the same digits from the same seed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from calibration.benchmark.pooling import pooled, poolings
+from calibration.benchmark.record import COLUMNS, VARYING, elpd_with_error, mean_energy
+from calibration.benchmark.tables import json_text
+from calibration.benchmark.work import Task, perform
+from twin import library
+from twin.errors import ProblemError
+
+SETTINGS = {"seed": 4, "starts": 2, "chains": 1, "warmup": 15, "draws": 10}
+
+
+def scores(subjects: int, each: int, values: np.ndarray) -> pd.DataFrame:
+    names = np.repeat([str(i) for i in range(subjects)], each)
+    return pd.DataFrame(
+        {"fold": "f", "experiment": "e", "subject": names, "observable": "y", "elpd": values, "energy_score": 1.0}
+    )
+
+
+def test_the_error_of_the_elpd_is_that_of_a_sum_over_series() -> None:
+    rng = np.random.default_rng(0)
+    of_series = rng.standard_normal(5)
+    together = scores(5, 4, np.repeat(of_series, 4))  # the readings of a series say one thing four times
+    total, error = elpd_with_error(together)
+    assert total == pytest.approx(4 * of_series.sum())
+    assert error == pytest.approx(4 * np.sqrt(5) * of_series.std(ddof=1))
+    values = rng.standard_normal(8)
+    total, error = elpd_with_error(scores(2, 4, values))  # two series: from the readings
+    assert (total, error) == (pytest.approx(values.sum()), pytest.approx(np.sqrt(8) * values.std(ddof=1)))
+    assert np.isnan(elpd_with_error(scores(1, 1, values[:1]))[1])
+
+
+def test_an_energy_score_counts_once_per_series() -> None:
+    table = scores(2, 3, np.zeros(6))
+    table["energy_score"] = [1.0, 1.0, 1.0, 3.0, 3.0, 3.0]
+    table = table.drop(index=[4, 5])  # series of different length count alike
+    assert mean_energy(table) == pytest.approx(2.0)
+    assert np.isnan(mean_energy(table.drop(columns="energy_score")))
+
+
+def test_poolings_of_the_library() -> None:
+    assert poolings(library.study("theophylline")) == ("partial", "none", "complete")
+    assert poolings(library.study("stat5_boehm2014")) == ("",)
+    alone = pooled(library.study("theophylline"), "none")
+    assert poolings(alone) == ("none", "complete")
+    assert {e.per for e in pooled(alone, "complete").estimates} == {"shared"}
+    with pytest.raises(ProblemError, match="expected: none, complete"):
+        pooled(alone, "partial")
+    with pytest.raises(ProblemError, match="no parameters per subject"):
+        pooled(library.study("stat5_boehm2014"), "complete")
+
+
+def test_json_has_no_number_that_readers_refuse() -> None:
+    row = dict.fromkeys(COLUMNS, 1.0) | {"gap": float("nan"), "gap_low": -np.inf, "gap_high": np.inf}
+    told = json.loads(json_text([row], SETTINGS), parse_constant=pytest.fail)["rows"][0]
+    assert (told["gap"], told["gap_low"], told["gap_high"], told["crps"]) == (None, "-inf", "inf", 1.0)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_row_to_the_digit(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("calibration.sim2real.assessment.Assessment.to_html", lambda self, path: path.write_text("x"))
+    task = Task("influenza_hayden1996", "experiment")
+    rows = []
+    for run in ("one", "two"):
+        folder = tmp_path / run
+        for part in ("rows", "pages"):
+            (folder / part).mkdir(parents=True)
+        row, fresh = perform(task, SETTINGS, folder, quiet=True)
+        assert fresh and "error" not in row
+        rows.append({name: value for name, value in row.items() if name not in VARYING})
+    assert repr(rows[0]) == repr(rows[1])
+    assert list(row) == list(COLUMNS)
+    assert np.isfinite([rows[0][name] for name in ("gap", "crps", "elpd", "elpd_se", "energy_score", "pit_p")]).all()
+    assert 0 <= rows[0]["k_high"] <= 1
+    assert replace(task, split="time").stem == "influenza_hayden1996_time"
+    other, _ = perform(task, SETTINGS | {"seed": 5}, tmp_path / "one", quiet=True)
+    assert other["crps"] != rows[0]["crps"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 import arviz_stats
 import jax
@@ -16,6 +15,7 @@ from scipy.stats import binomtest
 
 import twin
 from calibration.problem import Problem
+from calibration.sim2real.check_row import Check, check_table
 from calibration.sim2real.checks import conservation, pit_uniformity, positivity
 from calibration.sim2real.fold import FoldResult
 from calibration.sim2real.gap import Gap
@@ -38,7 +38,7 @@ def layer_tables(
     parameters: pd.DataFrame,
     converged: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
-    """The checks of each layer, with result and judgement (None where a number has no threshold).
+    """The checks of each layer: columns key, check, result, value, passed (None where there is no threshold), note.
 
     Args:
         problem: The problem with all rows.
@@ -58,50 +58,53 @@ def layer_tables(
     }
 
 
-def _table(rows: list[tuple[str, Any, bool | None, str]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["check", "result", "passed", "note"])
-
-
 def _verification(results: list[FoldResult], converged: pd.DataFrame) -> pd.DataFrame:
     first = results[0]
     stats = xr.concat([r.draws["sample_stats"]["diverging"] for r in results], dim="fold")
     divergent = float(stats.mean())
     r_hat, ess = float(converged["r_hat"].max()), float(converged["ess_bulk"].min())
     hits, starts = first.fit.hits, len(first.fit.objective)
-    return _table(
+    return check_table(
         [
-            (
+            Check(
+                "solver_tolerance",
                 "solver tolerance",
                 (change := _tolerance_change(first)),
                 change < 0.05,
                 "change of the log-likelihood at the best fit when tolerances are a hundred times tighter",
             ),
-            (
+            Check(
+                "gradient",
                 "gradient",
                 (error := _gradient_error(first)),
                 error < 1e-3,
                 "largest relative difference to central differences at the best fit",
             ),
-            (
+            Check(
+                "multi_start",
                 "multi-start",
                 f"{hits} of {starts}",
                 hits > 1,
                 "starts that reach the best objective; one alone may be luck",
+                hits,
             ),
-            (
+            Check(
+                "r_hat",
                 "R-hat",
                 r_hat,
                 r_hat < MOST_R_HAT,
                 f"worst of {len(converged)} numbers over the folds, below {MOST_R_HAT}",
             ),
-            (
+            Check(
+                "ess_bulk",
                 "bulk ESS",
                 ess,
                 ess > LEAST_ESS,
                 f"least of {len(converged)} numbers over the folds, above {LEAST_ESS:.0f}",
             ),
-            ("divergent transitions", divergent, divergent <= MOST_DIVERGENT, "share, at most 0.1 %"),
-            (
+            Check("divergent", "divergent transitions", divergent, divergent <= MOST_DIVERGENT, "share, at most 0.1 %"),
+            Check(
+                "failed_draws",
                 "failed draws",
                 sum(r.failed_draws for r in results),
                 None,
@@ -140,12 +143,14 @@ def _gradient_error(result: FoldResult) -> float:
 def _statistical(result: FoldResult, tests: pd.DataFrame) -> pd.DataFrame:
     small = int((tests["p_value"] < 0.05).sum())
     expected = 0.05 * len(tests)
-    rows: list[tuple[str, Any, bool | None, str]] = [
-        (
+    rows: list[Check] = [
+        Check(
+            "predictive_tests",
             "predictive tests",
             f"{small} of {len(tests)} below 0.05",
             small <= max(2.0, 2 * expected),
             "named statistics of the training data against replicates; they are cautious, so few are expected",
+            small / len(tests) if len(tests) else float("nan"),
         )
     ]
     with warnings.catch_warnings():
@@ -157,43 +162,57 @@ def _statistical(result: FoldResult, tests: pd.DataFrame) -> pd.DataFrame:
     uniform = pit_uniformity(values)
     unreliable = float(np.mean(k > LOO_RELIABLE))
     rows += [
-        (
+        Check(
+            "loo_pit",
             "LOO-PIT",
             f"p = {uniform.p_value:.3g}",
             uniform.p_value > SMALL_P,
             "uniformity of leave-one-out PIT values of the training data (censored ones at their limit)",
+            uniform.p_value,
         ),
-        (
+        Check(
+            "loo_elpd",
             "LOO ELPD",
             f"{loo.elpd:.1f} ± {loo.se:.1f}",
             None,
             "log density of training readings left out one by one, summed",
+            float(loo.elpd),
         ),
-        (
+        Check(
+            "loo_unreliable",
             "LOO reliability",
             f"{unreliable:.0%} with k-hat above {LOO_RELIABLE}",
             unreliable <= 0.1,
             "readings for which importance sampling cannot replace a refit",
+            unreliable,
         ),
     ]
-    return _table(rows)
+    return check_table(rows)
 
 
 def _biological(problem: Problem, result: FoldResult, parameters: pd.DataFrame) -> pd.DataFrame:
     states, totals = _trajectories(problem, result)
     dips = positivity(states)
-    rows: list[tuple[str, Any, bool | None, str]] = [
-        (
+    rows: list[Check] = [
+        Check(
+            f"positive.{row.state}",
             f"{row.state} stays positive",
             float(row.lowest),
             bool(row.passed),
             "lowest value over posterior draws and time" if row.passed else f"{row.draws_negative:.0%} of draws dip",
+            float(row.draws_negative),
         )
         for row in dips.itertuples()
     ]
     if totals:
         rows += [
-            (f"{row.total} is conserved", float(row.drift), bool(row.passed), "largest relative drift over draws")
+            Check(
+                f"conserved.{row.total}",
+                f"{row.total} is conserved",
+                float(row.drift),
+                bool(row.passed),
+                "largest relative drift over draws",
+            )
             for row in conservation(totals).itertuples()
         ]
     compared = parameters[parameters["published"].notna()]
@@ -201,18 +220,20 @@ def _biological(problem: Problem, result: FoldResult, parameters: pd.DataFrame) 
     if len(compared):
         outside = ", ".join(compared.loc[~compared["inside"].astype(bool), "name"])
         rows.append(
-            (
+            Check(
+                "published_inside",
                 "published values",
                 f"{inside} of {len(compared)} inside",
                 None,
                 "published estimates in the 90 % interval" + (f"; outside: {outside}" if outside else ""),
+                inside / len(compared),
             )
         )
     rows += _prior_conflict(problem, result)
-    return _table(rows)
+    return check_table(rows)
 
 
-def _prior_conflict(problem: Problem, result: FoldResult) -> list[tuple[str, Any, bool | None, str]]:
+def _prior_conflict(problem: Problem, result: FoldResult) -> list[Check]:
     """Parameters whose posterior sits in the tail of their prior: data and prior pull apart."""
     theta = result.theta
     prior = problem.prior.draw(np.random.default_rng(1), 4000)
@@ -221,7 +242,7 @@ def _prior_conflict(problem: Problem, result: FoldResult) -> list[tuple[str, Any
     tail = 2 * np.minimum(below, above)
     far = [name for name, p in zip(problem.names, tail, strict=True) if p < 0.02]
     note = "posterior median beyond the central 98 % of the prior" + (f": {', '.join(far)}" if far else "")
-    return [("prior-data conflict", f"{len(far)} of {len(tail)}", not far, note)]
+    return [Check("prior_conflict", "prior-data conflict", f"{len(far)} of {len(tail)}", not far, note, len(far))]
 
 
 def _trajectories(problem: Problem, result: FoldResult) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
@@ -262,14 +283,31 @@ def _uncertainty(scores: pd.DataFrame) -> pd.DataFrame:
         interval = binomtest(round(coverage * n), n).proportion_ci(method="wilson")
         return bool(interval.low <= level <= interval.high)
 
-    return _table(
+    return check_table(
         [
-            ("coverage of 50 % intervals", c50, near(c50, 0.5), f"held-out readings inside, of {n}"),
-            ("coverage of 90 % intervals", c90, near(c90, 0.9), f"held-out readings inside, of {n}"),
-            ("PIT", f"p = {pit.p_value:.3g}", pit.p_value > SMALL_P, "uniformity over held-out readings"),
-            ("CRPS", float(scores["crps"].mean()), None, "mean over held-out readings, lower is better"),
-            ("interval score", float(scores["interval_score"].mean()), None, "of the 90 % intervals, lower is better"),
-            ("ELPD", float(scores["elpd"].sum()), None, "log density of held-out readings, summed"),
+            Check(
+                "coverage_50", "coverage of 50 % intervals", c50, near(c50, 0.5), f"held-out readings inside, of {n}"
+            ),
+            Check(
+                "coverage_90", "coverage of 90 % intervals", c90, near(c90, 0.9), f"held-out readings inside, of {n}"
+            ),
+            Check(
+                "pit",
+                "PIT",
+                f"p = {pit.p_value:.3g}",
+                pit.p_value > SMALL_P,
+                "uniformity over held-out readings",
+                pit.p_value,
+            ),
+            Check("crps", "CRPS", float(scores["crps"].mean()), None, "mean over held-out readings, lower is better"),
+            Check(
+                "interval_score",
+                "interval score",
+                float(scores["interval_score"].mean()),
+                None,
+                "of the 90 % intervals, lower is better",
+            ),
+            Check("elpd", "ELPD", float(scores["elpd"].sum()), None, "log density of held-out readings, summed"),
         ]
     )
 
@@ -277,23 +315,35 @@ def _uncertainty(scores: pd.DataFrame) -> pd.DataFrame:
 def _extrapolation(scores: pd.DataFrame, gap: Gap) -> pd.DataFrame:
     # Whether the difference is more than chance is judged once, by the headline's interval.
     outcome = {"better": True, "worse": False}.get(judge(gap).label)
-    rows: list[tuple[str, Any, bool | None, str]] = [
-        ("gap", f"{gap.value:.2f} ({gap.low:.2f} to {gap.high:.2f})", outcome, "below 1 the mechanism helps")
+    rows: list[Check] = [
+        Check(
+            "gap",
+            "gap",
+            f"{gap.value:.2f} ({gap.low:.2f} to {gap.high:.2f})",
+            outcome,
+            "below 1 the mechanism helps",
+            gap.value,
+        )
     ]
     best = f"crps {gap.baseline_name}"
-    groups = [(f"fold {label}", part) for label, part in scores.groupby("fold", sort=False)]
+    groups = [(f"fold.{label}", f"fold {label}", part) for label, part in scores.groupby("fold", sort=False)]
     middle = float(scores["time"].median())
     nearer, farther = scores[scores["time"] <= middle], scores[scores["time"] > middle]
     if len(nearer) and len(farther):
-        groups += [(f"held out, time up to {middle:g}", nearer), (f"held out, time after {middle:g}", farther)]
-    for label, part in groups:
+        groups += [
+            ("nearer", f"held out, time up to {middle:g}", nearer),
+            ("farther", f"held out, time after {middle:g}", farther),
+        ]
+    for key, label, part in groups:
         twin_crps, other = float(part["crps"].mean()), float(part[best].mean())
         rows.append(
-            (
+            Check(
+                f"crps_ratio.{key}",
                 label,
                 f"{twin_crps:.3g} against {other:.3g}",
                 None,
-                f"CRPS of the twin against {gap.baseline_name}, {len(part)} readings",
+                f"CRPS of the twin against {gap.baseline_name}, {len(part)} readings; the value is their ratio",
+                twin_crps / other if other > 0 else float("nan"),
             )
         )
-    return _table(rows)
+    return check_table(rows)

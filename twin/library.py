@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from twin.model.model import Model
+    from twin.plausibility import Rule
     from twin.study import Study
 
 GROUP = "twin.models"
@@ -53,6 +54,10 @@ class Card:
         references: BibTeX entries, each with a DOI where the work has one.
         valid_range: Where the mechanism may be used and how it fails outside.
         notes: Departures from the paper, choices of ours, and what could not be checked.
+        rules: Plausible ranges with their sources, checked on posterior draws (`twin.plausibility`).
+
+    Raises:
+        ModelError: A rule cannot be checked; the message names card and rule.
     """
 
     model: Model
@@ -61,6 +66,13 @@ class Card:
     references: tuple[str, ...]
     valid_range: str
     notes: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rules:
+            from twin.plausibility import check_rules  # listing the library should import no model
+
+            check_rules(self.model, self.rules)
 
 
 @dataclass(frozen=True)

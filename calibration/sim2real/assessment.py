@@ -40,7 +40,7 @@ class Assessment:
         parameters: One row per estimated parameter: name, unit, median, q05, q95, published, published_low,
             published_high, source, inside (published value in the 90 % interval: True, False or None), r_hat,
             ess_bulk, prior_to_posterior (sd ratio, 1 means nothing learned), note.
-        layers: Layers L0 to L4 in order, each a table with columns key (stable machine name), check, result, value (the
+        layers: Layers in order, each a table with columns key (stable machine name), check, result, value (the
             number, NaN where none), passed (True, False, None), note.
         predictive_tests: One row per statistic and series: statistic, series, observed, p_value.
         diagnostics: Divergences, draws, chains, worst r_hat, least ess_bulk, failed starts, failed draws,

@@ -19,7 +19,14 @@ from calibration.sim2real.check_row import Check, check_table
 from calibration.sim2real.checks import conservation, pit_uniformity, positivity
 from calibration.sim2real.fold import FoldResult
 from calibration.sim2real.gap import Gap
+from calibration.sim2real.own_checks import Evidence, own_checks, run_own_checks
+from calibration.sim2real.pit_ecdf import pit_ecdf_check
+from calibration.sim2real.rule_checks import rule_checks, rule_variable
+from calibration.sim2real.scale import detection_limits
+from calibration.sim2real.series_checks import energy_check, series_checks
 from calibration.sim2real.verdict import judge
+from twin import library
+from twin.plausibility import Rule
 from twin.precision import float64
 from twin.solve import Tolerance
 
@@ -49,69 +56,71 @@ def layer_tables(
         parameters: Parameters beside published values.
         converged: R-hat and bulk ESS of every entry in every fold.
     """
-    return {
+    layers = {
         "L0 verification": _verification(results, converged),
-        "L1 statistical": _statistical(results[0], tests),
+        "L1 statistical": _statistical(problem, results[0], tests),
         "L2 biological": _biological(problem, results[0], parameters),
         "L3 uncertainty": _uncertainty(scores),
         "L4 extrapolation": _extrapolation(scores, gap),
     }
+    evidence, added = Evidence(problem, results, scores, parameters), own_checks()
+    for layer in {check.layer: None for check in added.values()}:
+        layers[layer] = [*layers.get(layer, []), *run_own_checks(evidence, layer, added)]
+    return {layer: check_table(rows) for layer, rows in layers.items()}
 
 
-def _verification(results: list[FoldResult], converged: pd.DataFrame) -> pd.DataFrame:
+def _verification(results: list[FoldResult], converged: pd.DataFrame) -> list[Check]:
     first = results[0]
     stats = xr.concat([r.draws["sample_stats"]["diverging"] for r in results], dim="fold")
     divergent = float(stats.mean())
     r_hat, ess = float(converged["r_hat"].max()), float(converged["ess_bulk"].min())
     hits, starts = first.fit.hits, len(first.fit.objective)
-    return check_table(
-        [
-            Check(
-                "solver_tolerance",
-                "solver tolerance",
-                (change := _tolerance_change(first)),
-                change < 0.05,
-                "change of the log-likelihood at the best fit when tolerances are a hundred times tighter",
-            ),
-            Check(
-                "gradient",
-                "gradient",
-                (error := _gradient_error(first)),
-                error < 1e-3,
-                "largest relative difference to central differences at the best fit",
-            ),
-            Check(
-                "multi_start",
-                "multi-start",
-                f"{hits} of {starts}",
-                hits > 1,
-                "starts that reach the best objective; one alone may be luck",
-                hits,
-            ),
-            Check(
-                "r_hat",
-                "R-hat",
-                r_hat,
-                r_hat < MOST_R_HAT,
-                f"worst of {len(converged)} numbers over the folds, below {MOST_R_HAT}",
-            ),
-            Check(
-                "ess_bulk",
-                "bulk ESS",
-                ess,
-                ess > LEAST_ESS,
-                f"least of {len(converged)} numbers over the folds, above {LEAST_ESS:.0f}",
-            ),
-            Check("divergent", "divergent transitions", divergent, divergent <= MOST_DIVERGENT, "share, at most 0.1 %"),
-            Check(
-                "failed_draws",
-                "failed draws",
-                sum(r.failed_draws for r in results),
-                None,
-                "posterior draws that could not be integrated over all rows; left out of the predictions",
-            ),
-        ]
-    )
+    return [
+        Check(
+            "solver_tolerance",
+            "solver tolerance",
+            (change := _tolerance_change(first)),
+            change < 0.05,
+            "change of the log-likelihood at the best fit when tolerances are a hundred times tighter",
+        ),
+        Check(
+            "gradient",
+            "gradient",
+            (error := _gradient_error(first)),
+            error < 1e-3,
+            "largest relative difference to central differences at the best fit",
+        ),
+        Check(
+            "multi_start",
+            "multi-start",
+            f"{hits} of {starts}",
+            hits > 1,
+            "starts that reach the best objective; one alone may be luck",
+            hits,
+        ),
+        Check(
+            "r_hat",
+            "R-hat",
+            r_hat,
+            r_hat < MOST_R_HAT,
+            f"worst of {len(converged)} numbers over the folds, below {MOST_R_HAT}",
+        ),
+        Check(
+            "ess_bulk",
+            "bulk ESS",
+            ess,
+            ess > LEAST_ESS,
+            f"least of {len(converged)} numbers over the folds, above {LEAST_ESS:.0f}",
+        ),
+        Check("divergent", "divergent transitions", divergent, divergent <= MOST_DIVERGENT, "share, at most 0.1 %"),
+        Check(
+            "failed_draws",
+            "failed draws",
+            sum(r.failed_draws for r in results),
+            None,
+            "posterior draws that could not be integrated over all rows; left out of the predictions",
+        ),
+    ]
 
 
 def _tolerance_change(result: FoldResult) -> float:
@@ -140,7 +149,7 @@ def _gradient_error(result: FoldResult) -> float:
     return float(np.max(np.abs(differences - np.asarray(gradients)[-1])) / scale)
 
 
-def _statistical(result: FoldResult, tests: pd.DataFrame) -> pd.DataFrame:
+def _statistical(problem: Problem, result: FoldResult, tests: pd.DataFrame) -> list[Check]:
     small = int((tests["p_value"] < 0.05).sum())
     expected = 0.05 * len(tests)
     rows: list[Check] = [
@@ -186,12 +195,27 @@ def _statistical(result: FoldResult, tests: pd.DataFrame) -> pd.DataFrame:
             "readings for which importance sampling cannot replace a refit",
             unreliable,
         ),
+        pit_ecdf_check("loo_pit_ecdf", "LOO-PIT curve", values),
     ]
-    return check_table(rows)
+    return rows + _series(problem, result)
 
 
-def _biological(problem: Problem, result: FoldResult, parameters: pd.DataFrame) -> pd.DataFrame:
-    states, totals = _trajectories(problem, result)
+def _series(problem: Problem, result: FoldResult) -> list[Check]:
+    """Whole series of the first fold as vectors: training ones against replicates, energy scores of both parts."""
+    table, draws = problem.measurements.table, result.predicted.reading
+    limits, scale = detection_limits(table), problem.score_scale
+    train, test = result.fold.train, result.fold.test
+    checks = series_checks(table.loc[train], draws[:, train], scale=scale, limits=limits[train])
+    parts = {"energy_train": ("training", train), "energy_held_out": ("held-out", test)}
+    return checks + [
+        energy_check(key, f"energy score, {word}", table.loc[rows], draws[:, rows], scale=scale, limits=limits[rows])
+        for key, (word, rows) in parts.items()
+    ]
+
+
+def _biological(problem: Problem, result: FoldResult, parameters: pd.DataFrame) -> list[Check]:
+    rules = _rules(problem)
+    states, totals, courses, times = _trajectories(problem, result, rules)
     dips = positivity(states)
     rows: list[Check] = [
         Check(
@@ -229,8 +253,9 @@ def _biological(problem: Problem, result: FoldResult, parameters: pd.DataFrame) 
                 inside / len(compared),
             )
         )
+    rows += rule_checks(rules, courses, times)
     rows += _prior_conflict(problem, result)
-    return check_table(rows)
+    return rows
 
 
 def _prior_conflict(problem: Problem, result: FoldResult) -> list[Check]:
@@ -245,8 +270,15 @@ def _prior_conflict(problem: Problem, result: FoldResult) -> list[Check]:
     return [Check("prior_conflict", "prior-data conflict", f"{len(far)} of {len(tail)}", not far, note, len(far))]
 
 
-def _trajectories(problem: Problem, result: FoldResult) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
-    """States that must be positive, and conserved totals between doses, along the first series."""
+def _rules(problem: Problem) -> tuple[Rule, ...]:
+    known = problem.study is not None and problem.study.model in library.list_models()
+    return library.card(problem.study.model).rules if problem.study is not None and known else ()
+
+
+def _trajectories(
+    problem: Problem, result: FoldResult, rules: tuple[Rule, ...]
+) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray], Mapping[str, np.ndarray], np.ndarray]:
+    """States that must be positive, totals conserved between doses, variables of rules, and times: the first series."""
     model, bindings = problem.model, problem.bindings
     thin = result.theta[:: max(1, len(result.theta) // TRAJECTORY_DRAWS)][:TRAJECTORY_DRAWS]
     with float64():
@@ -266,14 +298,16 @@ def _trajectories(problem: Problem, result: FoldResult) -> tuple[Mapping[str, np
             np.linspace(experiment.t0, max(end, experiment.t0 + 1e-9), 60),
             parameters,
             experiment,
-            [*positive, *formulas.values()],
+            list(dict.fromkeys([*positive, *formulas.values(), *map(rule_variable, rules)])),
         )
     usable = np.isfinite(ds.to_array().to_numpy()).all(axis=(0, 2))
     pick = {key: ds[key].to_numpy()[usable] for key in ds.data_vars}
-    return {s: pick[s] for s in positive}, {name: pick[formula] for name, formula in formulas.items()}
+    totals = {name: pick[formula] for name, formula in formulas.items()}
+    courses = {rule_variable(rule): pick[rule_variable(rule)] for rule in rules}
+    return {s: pick[s] for s in positive}, totals, courses, ds["time"].to_numpy()
 
 
-def _uncertainty(scores: pd.DataFrame) -> pd.DataFrame:
+def _uncertainty(scores: pd.DataFrame) -> list[Check]:
     n = len(scores)
     c50, c90 = float(scores["coverage_50"].mean()), float(scores["coverage_90"].mean())
     pit = pit_uniformity(scores["pit"].to_numpy())
@@ -283,36 +317,31 @@ def _uncertainty(scores: pd.DataFrame) -> pd.DataFrame:
         interval = binomtest(round(coverage * n), n).proportion_ci(method="wilson")
         return bool(interval.low <= level <= interval.high)
 
-    return check_table(
-        [
-            Check(
-                "coverage_50", "coverage of 50 % intervals", c50, near(c50, 0.5), f"held-out readings inside, of {n}"
-            ),
-            Check(
-                "coverage_90", "coverage of 90 % intervals", c90, near(c90, 0.9), f"held-out readings inside, of {n}"
-            ),
-            Check(
-                "pit",
-                "PIT",
-                f"p = {pit.p_value:.3g}",
-                pit.p_value > SMALL_P,
-                "uniformity over held-out readings",
-                pit.p_value,
-            ),
-            Check("crps", "CRPS", float(scores["crps"].mean()), None, "mean over held-out readings, lower is better"),
-            Check(
-                "interval_score",
-                "interval score",
-                float(scores["interval_score"].mean()),
-                None,
-                "of the 90 % intervals, lower is better",
-            ),
-            Check("elpd", "ELPD", float(scores["elpd"].sum()), None, "log density of held-out readings, summed"),
-        ]
-    )
+    return [
+        Check("coverage_50", "coverage of 50 % intervals", c50, near(c50, 0.5), f"held-out readings inside, of {n}"),
+        Check("coverage_90", "coverage of 90 % intervals", c90, near(c90, 0.9), f"held-out readings inside, of {n}"),
+        Check(
+            "pit",
+            "PIT",
+            f"p = {pit.p_value:.3g}",
+            pit.p_value > SMALL_P,
+            "uniformity over held-out readings",
+            pit.p_value,
+        ),
+        pit_ecdf_check("pit_ecdf", "PIT curve", scores["pit"].to_numpy()),
+        Check("crps", "CRPS", float(scores["crps"].mean()), None, "mean over held-out readings, lower is better"),
+        Check(
+            "interval_score",
+            "interval score",
+            float(scores["interval_score"].mean()),
+            None,
+            "of the 90 % intervals, lower is better",
+        ),
+        Check("elpd", "ELPD", float(scores["elpd"].sum()), None, "log density of held-out readings, summed"),
+    ]
 
 
-def _extrapolation(scores: pd.DataFrame, gap: Gap) -> pd.DataFrame:
+def _extrapolation(scores: pd.DataFrame, gap: Gap) -> list[Check]:
     # Whether the difference is more than chance is judged once, by the headline's interval.
     outcome = {"better": True, "worse": False}.get(judge(gap).label)
     rows: list[Check] = [
@@ -346,4 +375,4 @@ def _extrapolation(scores: pd.DataFrame, gap: Gap) -> pd.DataFrame:
                 twin_crps / other if other > 0 else float("nan"),
             )
         )
-    return check_table(rows)
+    return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twin.library import Card
 from twin.model.model import Model
 from twin.model.parts import Assignment, Observable, Parameter, Published, Reaction, State
+from twin.plausibility import InRange
 
 PAPER = "Perelson et al. 1996, doi:10.1126/science.271.5255.1582"
 _PATIENT = f"{PAPER}, patient 105, as carried by the PEtab benchmark collection (Perelson_Science1996)"
@@ -131,5 +132,14 @@ CARD = Card(
         "logarithm gives c 1.4 and delta 0.58 per day for subject A and c 3.3 and delta 0.47 for subject "
         "B of the dataset.",
         ("V counts RNA copies where the paper counts virions (two copies each); only the meaning of N changes."),
+    ),
+    rules=(
+        InRange(
+            "half-life of free virions",
+            "ln(2) / c",
+            0.0,
+            1.0,
+            "Plasma virions are cleared within hours: half-life below a day (textbook knowledge; the range is ours)",
+        ),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twin.library import Card
 from twin.model.model import Model
 from twin.model.parts import Assignment, Observable, Parameter, Published, Reaction, State
+from twin.plausibility import InRange
 
 PAPER = "Baccam et al. 2006, doi:10.1128/JVI.01623-05"
 _FIT = f"{PAPER}, fit of the delayed model to the mean of six volunteers"
@@ -183,5 +184,14 @@ CARD = Card(
         "the start of treatment on.",
         "k, delta and c enter early growth and late decay symmetrically, so titres alone hardly tell "
         "delta from c; T0 and p enter only as their product, which is why T0 is held fixed.",
+    ),
+    rules=(
+        InRange(
+            "reproductive number R0",
+            "beta * p * T0 / (c * delta)",
+            1.0,
+            float("inf"),
+            "Threshold of the target-cell model: an infection grows only if R0 is above 1 (textbook knowledge)",
+        ),
     ),
 )

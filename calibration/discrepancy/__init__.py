@@ -1,0 +1,5 @@
+"""The discrepancy between mechanism and readings: a Gaussian process per observable, marginalised."""
+
+from calibration.discrepancy.posterior import Discrepancy, sample_discrepancy
+
+__all__ = ["Discrepancy", "sample_discrepancy"]

@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 
 import calibration
 import twin
-from calibration.discrepancy import sample_discrepancy
+from calibration.discrepancy import discrepancy_figure, sample_discrepancy
 from calibration.discrepancy.likelihood import MarginalLikelihood
 from twin.errors import ProblemError
 
@@ -75,5 +75,6 @@ def test_a_known_discrepancy_is_found_and_none_is_not():
     assert row["r_hat"] < 1.02
     course = bent.course(TIMES, "y").mean(axis=0)
     assert np.corrcoef(course, np.sin(1.5 * TIMES))[0, 1] > 0.9
+    assert len(discrepancy_figure(bent, draws=10).axes) == 2
     straight = sample_discrepancy(decay(0.0), starts=4, quiet=True).table().iloc[0]
     assert straight["median"] < 1 < row["lower"]

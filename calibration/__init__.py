@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from calibration.sampling.simulation import RankStatistics, sbc
     from calibration.sim2real.assess import assess
     from calibration.sim2real.assessment import Assessment
+    from calibration.synthetic.process import Process
+    from calibration.synthetic.result import Synthetic
+    from calibration.synthetic.synthesize import synthesize
 
 _MODULE_OF = {
     "Assessment": "calibration.sim2real.assessment",
@@ -47,11 +50,13 @@ _MODULE_OF = {
     "PairProfile": "calibration.profiles.pair",
     "PredictionProfiles": "calibration.profiles.prediction",
     "Problem": "calibration.problem",
+    "Process": "calibration.synthetic.process",
     "Profiles": "calibration.profiles.result",
     "ProspectiveScore": "calibration.prospective.score",
     "RankStatistics": "calibration.sampling.simulation",
     "Selection": "calibration.comparison.selection",
     "Sensitivity": "calibration.information.sensitivity",
+    "Synthetic": "calibration.synthetic.result",
     "assess": "calibration.sim2real.assess",
     "candidates": "calibration.experimental_design.candidates",
     "compare": "calibration.comparison.compare",
@@ -71,6 +76,7 @@ _MODULE_OF = {
     "score": "calibration.prospective.score",
     "select": "calibration.comparison.select",
     "sensitivity": "calibration.information.sensitivity",
+    "synthesize": "calibration.synthetic.synthesize",
     "write_petab": "calibration.petab.write",
 }
 
@@ -85,11 +91,13 @@ __all__ = [
     "PairProfile",
     "PredictionProfiles",
     "Problem",
+    "Process",
     "Profiles",
     "ProspectiveScore",
     "RankStatistics",
     "Selection",
     "Sensitivity",
+    "Synthetic",
     "assess",
     "candidates",
     "compare",
@@ -109,6 +117,7 @@ __all__ = [
     "score",
     "select",
     "sensitivity",
+    "synthesize",
     "write_petab",
 ]
 

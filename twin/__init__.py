@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twin.exchange.antimony import read_antimony
     from twin.exchange.sbml import read_sbml, write_sbml
     from twin.experiment import Bolus, Change, Equilibration, Experiment, Infusion, Reset
-    from twin.measurements import Measurements, read_measurements
+    from twin.measurements import EventTable, Measurements, read_event_table, read_measurements
     from twin.model import (
         Assignment,
         ConservedTotal,
@@ -61,7 +61,7 @@ _HOME = {
     "twin.exchange.antimony": ("read_antimony",),
     "twin.exchange.sbml": ("read_sbml", "write_sbml"),
     "twin.experiment": ("Bolus", "Change", "Equilibration", "Experiment", "Infusion", "Reset"),
-    "twin.measurements": ("Measurements", "read_measurements"),
+    "twin.measurements": ("EventTable", "Measurements", "read_event_table", "read_measurements"),
     "twin.model": (
         "Assignment",
         "ConservedTotal",
@@ -93,6 +93,7 @@ __all__ = [
     "Equilibration",
     "Estimate",
     "Event",
+    "EventTable",
     "Experiment",
     "Gamma",
     "Infusion",
@@ -115,6 +116,7 @@ __all__ = [
     "Uniform",
     "float64",
     "read_antimony",
+    "read_event_table",
     "read_measurements",
     "read_sbml",
     "simulate",

@@ -380,6 +380,16 @@ IL13 = Reference(
 )
 
 
+MRNA = Reference(
+    states=("on", "m"),
+    parameters={"k_on": 1.0 / 37.0, "k_off": 1.0 / 6.0, "k_tx": 0.5, "gamma": 0.0139},
+    rhs=lambda t, y, p: np.array([p["k_on"] - (p["k_on"] + p["k_off"]) * y[0], p["k_tx"] * y[0] - p["gamma"] * y[1]]),
+    y0=lambda p: np.zeros(2),
+    times=np.linspace(0.0, 120.0, 25),
+    observables=lambda y, p: {"mrna": y[1]},
+)
+
+
 def _warfarin_rhs(t: float, y: Vector, p: Values) -> Vector:
     depot, gut, body, activity = y
     conc = body / p["V"]
@@ -423,6 +433,7 @@ REFERENCES: Mapping[str, Reference] = {
     "il13_raia": IL13,
     "influenza_teiv": INFLUENZA,
     "jakstat_swameye": JAKSTAT,
+    "mrna_golding": MRNA,
     "sarscov2_teiv": SARSCOV2,
     "stat5_boehm": STAT5,
     "theophylline": THEOPHYLLINE,

@@ -22,6 +22,7 @@ ROWS = {
     "influenza_baccam2006": 42,
     "influenza_hayden1996": 27,
     "jakstat_swameye2003": 31,
+    "mrna_golding2005": 25,
     "sarscov2_woelfel2020": 158,
     "stat5_boehm2014": 48,
     "theophylline": 132,
@@ -38,6 +39,7 @@ SHA256 = {
     "influenza_baccam2006": "0152c3a825e89ccd42c4d30c05c0f57a47ae0d9105434915e88a3b77516ade24",
     "influenza_hayden1996": "ae1dd56da62aa3ecbd52fa2b5aa4ab35826782320c6c57a7ef22f0ce7b9dc975",
     "jakstat_swameye2003": "b44c903390cdd87921e55eb5fc454b7b69b13891f11a36a2da2f5efcf6099219",
+    "mrna_golding2005": "fa1bd54166480a9175c9a41c6b91bb6226af308dc2da2bb1b9fb4df6aa066e37",
     "sarscov2_woelfel2020": "f177ef0dfbaea8451f7c226f3771ad3739bb0772ce090f3ba0bc2c5785f2fc98",
     "stat5_boehm2014": "7f80040b85ed5f7b5c1761b6fede6a08b930a07c78f02ee067866a4bb4486a03",
     "theophylline": "d94daf4845564fb755535fbe5f6ad2beba93e1b13aeede294ffdd30d2cda9060",
@@ -212,6 +214,15 @@ def _il13(raw: pd.DataFrame) -> dict[str, object]:
     }
 
 
+def _mrna(raw: pd.DataFrame) -> dict[str, object]:
+    return {
+        "subject": raw["trial"],
+        "observable": "mrna",
+        "time": raw["minutes"],
+        "value": raw["mean_mrna_per_cell"],
+    }
+
+
 SOURCES: dict[str, tuple[str, Callable[[pd.DataFrame], dict[str, object]]]] = {
     "cd8_crauste2017": ("cd8_crauste2017.csv", _cd8),
     "hiv_actg315": ("hiv_actg315.csv", _actg315),
@@ -220,6 +231,7 @@ SOURCES: dict[str, tuple[str, Callable[[pd.DataFrame], dict[str, object]]]] = {
     "influenza_baccam2006": ("influenza_baccam2006.csv", _influenza),
     "influenza_hayden1996": ("influenza_zanamivir_hayden1996.csv", _zanamivir),
     "jakstat_swameye2003": ("jakstat_swameye2003.csv", _jakstat),
+    "mrna_golding2005": ("mrna_induction_golding2005.csv", _mrna),
     "sarscov2_woelfel2020": ("sarscov2_woelfel2020.csv", _sarscov2),
     "stat5_boehm2014": ("stat5_boehm2014.csv", _stat5),
     "theophylline": ("theophylline.csv", _theophylline),

@@ -6,34 +6,19 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import sympy
+from evaluation import evaluate, values_at
 from reference_systems import DOSES, REFERENCES, Reference, hiv_total, regoes_psi, theophylline_concentration
 from scipy.integrate import solve_ivp
 
 import models
-from twin.model.model import Model
+import twin
 
 NAMES = tuple(REFERENCES)
-
-
-def _values(model: Model, reference: Reference, t: float, y: np.ndarray, p: Mapping[str, float]) -> dict[Any, Any]:
-    """Numbers for every symbol of the model at one moment."""
-    values: dict[Any, Any] = {model.symbol(name): value for name, value in (model.default_parameters | dict(p)).items()}
-    values |= {model.symbol(name): value for name, value in zip(reference.states, y, strict=True)}
-    values[sympy.Symbol("time", real=True)] = t
-    for given in model.inputs:
-        values[model.symbol(given.name)] = np.interp(t, given.times, np.array(given.values, dtype=float))
-    return values
-
-
-def _evaluate(expression: sympy.Expr, values: Mapping[Any, Any]) -> float:
-    symbols = sorted(expression.free_symbols, key=str)
-    return float(sympy.lambdify(symbols, expression, "numpy")(*(values[symbol] for symbol in symbols)))
 
 
 def _solve(reference: Reference, p: Mapping[str, float]) -> np.ndarray:
@@ -65,8 +50,8 @@ def test_rhs_equals_the_paper_by_hand(name: str) -> None:
         # States are of the order of their start, or of 1; parameters vary around the nominal values.
         y = (np.abs(reference.y0(reference.parameters)) + 1.0) * rng.uniform(0.1, 2.0, len(reference.states))
         p = {key: value * rng.uniform(0.5, 2.0) for key, value in reference.parameters.items()}
-        values = _values(model, reference, t, y, p)
-        actual = np.array([_evaluate(expression, values) for expression in model.rhs])
+        values = values_at(model, reference.states, t, y, p)
+        actual = np.array([evaluate(expression, values) for expression in model.rhs])
         expected = reference.rhs(t, y, p)
         # A guard (the trace of antibiotic) moves rates by less than 1e-7; the rest is exact to rounding.
         tolerance = 1e-7 if name == "ampicillin_timekill" else 1e-11
@@ -79,19 +64,19 @@ def test_defaults_start_and_readings_equal_the_reference(name: str) -> None:
     for key, value in reference.parameters.items():
         if key not in ("a", "il13_level"):  # the dose is a condition of the experiment
             assert model.default_parameters[key] == value
-    values = _values(model, reference, 0.0, reference.y0(reference.parameters), reference.parameters)
-    initial = np.array([_evaluate(sympy.sympify(expression), values) for expression in model.initial])
+    values = values_at(model, reference.states, 0.0, reference.y0(reference.parameters), reference.parameters)
+    initial = np.array([evaluate(sympy.sympify(expression), values) for expression in model.initial])
     dosed, amount = DOSES.get(name, ("", 0.0))
     given = amount * (np.array(reference.states) == dosed)
     np.testing.assert_allclose(initial + given, reference.y0(reference.parameters), rtol=1e-14)
 
     rng = np.random.default_rng(11)
     y = (np.abs(reference.y0(reference.parameters)) + 1.0) * rng.uniform(0.1, 2.0, len(reference.states))
-    values = _values(model, reference, 1.0, y, reference.parameters)
+    values = values_at(model, reference.states, 1.0, y, reference.parameters)
     expected = reference.observables(y, reference.parameters)
     assert set(model.observable_names) == set(expected)
     for key, value in expected.items():
-        np.testing.assert_allclose(_evaluate(model.observable_expr(key), values), value, rtol=1e-12)
+        np.testing.assert_allclose(evaluate(model.observable_expr(key), values), value, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,7 +111,7 @@ def test_influenza_reproductive_number_is_the_published_one() -> None:
     model = models.load("influenza_teiv")
     values = {model.symbol(key): value for key, value in model.default_parameters.items()}
     # Baccam 2006, abstract: about 22.
-    assert _evaluate(model.expand(model.formula("R0")), values) == pytest.approx(22.0, rel=0.02)
+    assert evaluate(model.expand(model.formula("R0")), values) == pytest.approx(22.0, rel=0.02)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -209,3 +194,30 @@ def test_stat5_reference_has_the_published_fit() -> None:
         states = y[np.searchsorted(times, rows["time"])]
         predicted = np.array([reference.observables(state, reference.parameters)[observable] for state in states])
         assert np.sqrt(np.mean((predicted - rows["value"]) ** 2)) == pytest.approx(sd, rel=1e-3)
+
+
+def test_il13_equals_the_published_sbml() -> None:
+    """The rate of every state, against the SBML model of the PEtab benchmark collection, at random points."""
+    root = Path(__file__).parents[2]
+    shared = Path(os.environ.get("CYTOTWIN_SHARED", root.parent / "shared"))
+    file = shared / "petab-benchmarks" / "Raia_CancerResearch2011" / "model_Raia_CancerResearch2011.xml"
+    if not file.is_file():
+        pytest.skip(f"{file} is missing; set CYTOTWIN_SHARED to the folder that holds petab-benchmarks/")
+    ours, published, reference = models.load("il13_raia"), twin.read_sbml(file), REFERENCES["il13_raia"]
+    assert set(published.state_names) == set(ours.state_names)
+    assert set(published.parameter_names) - {"cyt", "nuc"} <= set(ours.parameter_names)
+    rng = np.random.default_rng(13)
+    for _ in range(5):
+        y = (reference.y0(reference.parameters) + 1.0) * rng.uniform(0.1, 2.0, len(reference.states))
+        p = {key: value * rng.uniform(0.5, 2.0) for key, value in reference.parameters.items()}
+        # The scales of readings are not in the SBML file.
+        known = {key: value for key, value in p.items() if key in published.parameter_names}
+        rates = {}
+        for model, given in ((ours, p), (published, known)):
+            values = values_at(model, reference.states, 1.0, y, given)
+            rates[model.name] = {
+                state: evaluate(expression, values)
+                for state, expression in zip(model.state_names, model.rhs, strict=True)
+            }
+        for state, rate in rates[published.name].items():
+            assert rates["il13_raia"][state] == pytest.approx(rate, rel=1e-11, abs=1e-11), state

@@ -18,6 +18,7 @@ NAMES = (
     "influenza_baccam2006",
     "influenza_hayden1996",
     "jakstat_swameye2003",
+    "mrna_golding2005",
     "sarscov2_woelfel2020",
     "stat5_boehm2014",
     "theophylline",

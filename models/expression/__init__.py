@@ -1,0 +1,1 @@
+"""Gene expression: transcription in single cells."""

@@ -81,6 +81,9 @@ def card_text(card: Card) -> str:
     lines += ["", "Published values", *_indent(_published(model)), "", "Where the values come from"]
     lines += [line for p in model.parameters for line in _wrapped(f"{p.name}: {p.source or 'no source given'}")]
     lines += ["", "Valid range", *_wrapped(card.valid_range)]
+    if card.rules:
+        ruled = (f"{rule.name}: {rule.source}" for rule in card.rules)
+        lines += ["", "Rules of plausible biology", *(line for text in ruled for line in _wrapped(text, "- "))]
     if card.notes:
         lines += ["", "Notes", *(line for note in card.notes for line in _wrapped(note, "- "))]
     lines += ["", "References", *(line for entry in card.references for line in _indent(entry))]

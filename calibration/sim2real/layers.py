@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import arviz_stats
 import jax
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
+from jaxtyping import ArrayLike
 from scipy.stats import binomtest
 
 import twin
@@ -21,7 +23,7 @@ from calibration.sim2real.fold import FoldResult
 from calibration.sim2real.gap import Gap
 from calibration.sim2real.own_checks import Evidence, own_checks, run_own_checks
 from calibration.sim2real.pit_ecdf import pit_ecdf_check
-from calibration.sim2real.rule_checks import rule_checks, rule_variable
+from calibration.sim2real.rule_checks import rule_checks
 from calibration.sim2real.scale import detection_limits
 from calibration.sim2real.series_checks import energy_check, series_checks
 from calibration.sim2real.verdict import judge
@@ -214,8 +216,8 @@ def _series(problem: Problem, result: FoldResult) -> list[Check]:
 
 
 def _biological(problem: Problem, result: FoldResult, parameters: pd.DataFrame) -> list[Check]:
-    rules = _rules(problem)
-    states, totals, courses, times = _trajectories(problem, result, rules)
+    case = _first_series(problem, result)
+    states, totals = _trajectories(problem, case)
     dips = positivity(states)
     rows: list[Check] = [
         Check(
@@ -253,7 +255,7 @@ def _biological(problem: Problem, result: FoldResult, parameters: pd.DataFrame) 
                 inside / len(compared),
             )
         )
-    rows += rule_checks(rules, courses, times)
+    rows += rule_checks(problem.model, _rules(problem), *case)
     rows += _prior_conflict(problem, result)
     return rows
 
@@ -275,10 +277,15 @@ def _rules(problem: Problem) -> tuple[Rule, ...]:
     return library.card(problem.study.model).rules if problem.study is not None and known else ()
 
 
-def _trajectories(
-    problem: Problem, result: FoldResult, rules: tuple[Rule, ...]
-) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray], Mapping[str, np.ndarray], np.ndarray]:
-    """States that must be positive, totals conserved between doses, variables of rules, and times: the first series."""
+class Case(NamedTuple):
+    """Posterior draws of one series: parameter values by name, what is done to it, and its last reading."""
+
+    parameters: Mapping[str, ArrayLike]
+    experiment: twin.Experiment
+    end: float
+
+
+def _first_series(problem: Problem, result: FoldResult) -> Case:
     model, bindings = problem.model, problem.bindings
     thin = result.theta[:: max(1, len(result.theta) // TRAJECTORY_DRAWS)][:TRAJECTORY_DRAWS]
     with float64():
@@ -287,24 +294,26 @@ def _trajectories(
         name: np.asarray(value[0]) for name, value in values.items() if name in model.parameter_names
     }
     name, _ = bindings.series[0]
-    experiment = problem.experiments[name]
-    end = float(bindings.times[:, 0].max())
+    return Case(parameters, problem.experiments[name], float(bindings.times[:, 0].max()))
+
+
+def _trajectories(problem: Problem, case: Case) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
+    """States that must be positive, and totals conserved between doses, over draws and times."""
+    model, experiment = problem.model, case.experiment
     positive = [s.name for s in model.states if s.positive]
     formulas = {c.name: c.formula for c in model.conserved} if not (experiment.doses or experiment.resets) else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", twin.errors.TwinWarning)  # failed draws are counted in L0
         ds = twin.simulate(
             model,
-            np.linspace(experiment.t0, max(end, experiment.t0 + 1e-9), 60),
-            parameters,
+            np.linspace(experiment.t0, max(case.end, experiment.t0 + 1e-9), 60),
+            case.parameters,
             experiment,
-            list(dict.fromkeys([*positive, *formulas.values(), *map(rule_variable, rules)])),
+            list(dict.fromkeys([*positive, *formulas.values()])),
         )
     usable = np.isfinite(ds.to_array().to_numpy()).all(axis=(0, 2))
     pick = {key: ds[key].to_numpy()[usable] for key in ds.data_vars}
-    totals = {name: pick[formula] for name, formula in formulas.items()}
-    courses = {rule_variable(rule): pick[rule_variable(rule)] for rule in rules}
-    return {s: pick[s] for s in positive}, totals, courses, ds["time"].to_numpy()
+    return {s: pick[s] for s in positive}, {name: pick[formula] for name, formula in formulas.items()}
 
 
 def _uncertainty(scores: pd.DataFrame) -> list[Check]:

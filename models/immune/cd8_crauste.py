@@ -5,9 +5,11 @@ from __future__ import annotations
 from twin.library import Card
 from twin.model.model import Model
 from twin.model.parts import Observable, Parameter, Published, Reaction, State
+from twin.plausibility import InRange, PeakTime
 
 PAPER = "Crauste et al. 2017, doi:10.1016/j.cels.2017.01.014"
 _FIT = f"{PAPER}; best fit as carried by the PEtab benchmark collection (Crauste_CellSystems2017)"
+_LCMV = "De Boer et al. 2001, doi:10.1128/JVI.75.22.10663-10669.2001, abstract, CD8 cells of mice against LCMV"
 
 
 def _rate(name: str, value: float, unit: str, description: str, *, at_bound: bool = False) -> Parameter:
@@ -137,7 +139,26 @@ CARD = Card(
         "per day).",
         "Pathogen is relative to the dose, so all rates that multiply it are per day and per dose.",
         "Memory cells do not die in this model.",
+        "At the peak of its pathogen the published fit lets early effectors divide at 31 per day, every half hour; the "
+        "rule below calls that implausible.",
         "The published best fit lies beside the blow-up: of parameter sets that differ from it by 0.3 % "
         "(independent, normal), about half let the pathogen win and have no solution beyond day 8 or so.",
+    ),
+    rules=(
+        InRange(
+            "rate of proliferation",
+            "rho_E * Pathogen",
+            0.0,
+            6.0,
+            f"{_LCMV}: 3 per day on average; twice that is ours",
+            always=True,
+        ),
+        PeakTime(
+            "peak of the early effectors",
+            "early_effector",
+            4.0,
+            12.0,
+            f"{_LCMV}: largest on day 5 or 6; later for other infections, the range is ours",
+        ),
     ),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from twin.experiment.experiment import Experiment
 from twin.library import Card
 from twin.model.model import Model
 from twin.model.parts import Assignment, Observable, Parameter, Published, Reaction, State
+from twin.plausibility import InRange, Monotone
 
 PAPER = "Regoes et al. 2004, doi:10.1128/AAC.48.10.3670-3676.2004"
 _FIT = f"{PAPER}, ampicillin; value from one secondary source; the table was not seen"
@@ -111,5 +113,32 @@ CARD = Card(
         "The formula is that of the authors' R script; the numbers of the equations are as remembered.",
         "Growth to saturation is not in the paper's function and is not added here.",
         ("The detection limit of the counts is not known to us; counts below some 100 per ml are scarce colonies."),
+    ),
+    rules=(
+        InRange(
+            "doubling time without drug",
+            "log10(2) / psi_max",
+            0.25,
+            2.0,
+            "E. coli doubles in about 20 min in rich medium and in an hour or more in poor ones (textbook "
+            "knowledge; the range is ours)",
+        ),
+        InRange(
+            "pharmacodynamic MIC",
+            "zMIC",
+            0.5,
+            16.0,
+            "EUCAST's epidemiological cut-off of ampicillin for wild-type E. coli is 8 mg/l "
+            "(doi:10.2903/j.efsa.2022.7209, table F.5); a step of two above, because zMIC is no MIC, and four "
+            "below, are ours",
+        ),
+        Monotone(
+            "more drug leaves fewer bacteria",
+            "B",
+            tuple(Experiment(parameters={"a": a}) for a in (0.0, 3.0, 24.0, 256.0)),
+            1.0,
+            False,
+            f"{PAPER}: the pharmacodynamic function falls with the concentration",
+        ),
     ),
 )

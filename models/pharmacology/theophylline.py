@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from twin.experiment.experiment import Bolus, Experiment
 from twin.library import Card
 from twin.model.model import Model
 from twin.model.parts import Assignment, Observable, Parameter, Published, Reaction, State
+from twin.plausibility import InRange, Monotone, PeakTime
 
 PAPER = "Pinheiro and Bates 1995, doi:10.1080/10618600.1995.10474663"
 _FIT = (
     f"Rounded maximum-likelihood estimates for these data after {PAPER}, as the starting values of the "
     "SAS/STAT example of PROC NLMIXED give them: log CL = -3.22, log ka = 0.47, log ke = -2.45"
 )
-
 PARAMETERS = (
     Parameter(
         "ka",
@@ -98,6 +99,34 @@ CARD = Card(
         (
             "When ka and ke are exchanged and V is adapted the curve is the same (flip-flop); bounds and "
             "priors keep ka above."
+        ),
+    ),
+    rules=(
+        InRange(
+            "elimination half-life",
+            "ln(2) / ke",
+            3.0,
+            16.0,
+            "Bioavailability and Pharmacokinetics in Man of Orally Administered Theophylline (abstract): about 3 "
+            "to 16 h in six patients",
+        ),
+        PeakTime(
+            "peak of the concentration",
+            "concentration",
+            0.25,
+            6.0,
+            "Absolute bioavailability of oral theophylline (abstract; 20 asthmatic adults): peak at 2 h after "
+            "tablets, 1.4 h after a solution; the range around them is ours",
+        ),
+        Monotone(
+            "concentration rises with the dose",
+            "body / V",
+            tuple(Experiment(doses=(Bolus("gut", dose),)) for dose in (1.5, 3.0, 6.0)),
+            2.0,
+            True,
+            "Pharmacokinetics of theophylline: a dose-range study (1982), "
+            "doi:10.1111/j.1365-2125.1982.tb02035.x, abstract: peak and area are linear in the dose from 1.6 to "
+            "10.4 mg/kg",
         ),
     ),
 )

@@ -139,7 +139,17 @@ CARD = Card(
             "ln(2) / c",
             0.0,
             1.0,
-            "Plasma virions are cleared within hours: half-life below a day (textbook knowledge; the range is ours)",
+            "Ramratnam et al. 1999, doi:10.1016/S0140-6736(99)02035-8: cleared within minutes to hours when "
+            "plasma was exchanged, other patients (as remembered); the end of the range is ours, longer as no "
+            "drug is fully effective",
+        ),
+        InRange(
+            "half-life of infected cells",
+            "ln(2) / delta",
+            0.8,
+            7.0,
+            "Little et al. 1999, doi:10.1084/jem.190.6.841, abstract: 0.3 per day, so 2.3 d, in patients treated "
+            "during acute infection; a third to three times that is ours",
         ),
     ),
 )

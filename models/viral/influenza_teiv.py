@@ -5,7 +5,7 @@ from __future__ import annotations
 from twin.library import Card
 from twin.model.model import Model
 from twin.model.parts import Assignment, Observable, Parameter, Published, Reaction, State
-from twin.plausibility import InRange
+from twin.plausibility import InRange, PeakTime
 
 PAPER = "Baccam et al. 2006, doi:10.1128/JVI.01623-05"
 _FIT = f"{PAPER}, fit of the delayed model to the mean of six volunteers"
@@ -188,10 +188,18 @@ CARD = Card(
     rules=(
         InRange(
             "reproductive number R0",
-            "beta * p * T0 / (c * delta)",
+            "R0",
             1.0,
             float("inf"),
             "Threshold of the target-cell model: an infection grows only if R0 is above 1 (textbook knowledge)",
+        ),
+        PeakTime(
+            "peak of the titre",
+            "log10_titre",
+            1.0,
+            4.0,
+            "Carrat et al. 2008, doi:10.1093/aje/kwm375, abstract: shedding of 1,280 volunteers rose between day "
+            "0.5 and 1 and peaked on day 2; the range around it is ours",
         ),
     ),
 )

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from calibration.commands.options import add_problem_options, add_sampling_options, problem_from, whole
-from calibration.commands.summary import diagnostics_text, scores_text, verdict_text, write_assessment
+from calibration.commands.summary import credibility_text, diagnostics_text, scores_text, verdict_text, write_assessment
 from twin.commands.command import Command
 from twin.commands.files import output_folder
 from twin.errors import ProblemError
@@ -28,6 +28,7 @@ def configure(parser: ArgumentParser) -> None:
     split.add_argument("--fraction", type=float, default=0.35, metavar="X", help="share of the times, for time (0.35)")
     split.add_argument("--folds", type=whole(2), default=3, metavar="N", help="folds, for subject (3)")
     split.add_argument("--hold-out", metavar="A,B", help="experiments, for experiment without a study")
+    parser.add_argument("--context", metavar="FILE", help="YAML file with the context of use and its thresholds")
     add_sampling_options(parser, starts=24)
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for report.html, scores.csv, draws")
@@ -52,10 +53,12 @@ def run(args: Namespace) -> int:
         draws=args.draws,
         fraction=args.fraction,
         folds=args.folds,
+        context=args.context,
         quiet=args.quiet,
     )
     page = write_assessment(assessment, folder, args.saved)
-    print("\n\n".join((verdict_text(assessment), scores_text(assessment), diagnostics_text(assessment))))
+    parts = [verdict_text(assessment), scores_text(assessment), diagnostics_text(assessment)]
+    print("\n\n".join((*parts, credibility_text(assessment.credibility)) if assessment.credibility else parts))
     print(f"\nthe page: {page}\nscores and draws: {folder}")
     return 0
 
@@ -81,6 +84,7 @@ Calibrate on a part of the measurements, predict the rest, and say how far the t
 
   twin assess influenza_baccam2006 --split subject --out results
   twin assess --model theophylline --data serum.csv --dose gut=4.02@0 --split time --out results
+  twin assess influenza_hayden1996 --context examples/antiviral_context.yaml --split experiment --out results
 
 FOLDER gets report.html (one page that needs nothing else), scores.csv (a row per held-out reading) and
 draws_1.nc, ... (a posterior per fold).""",

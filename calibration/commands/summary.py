@@ -11,6 +11,7 @@ from twin.commands.tables import figure, terminal_width, text_table
 
 if TYPE_CHECKING:
     from calibration.sim2real.assessment import Assessment
+    from calibration.sim2real.credibility import Credibility
 
 MOST_ROWS = 24
 
@@ -80,6 +81,17 @@ def diagnostics_text(assessment: Assessment) -> str:
             terminal_width(),
         )
     )
+
+
+def credibility_text(credibility: Credibility) -> str:
+    """Every threshold of the context of use with its outcome, and the verdict per layer."""
+    rows = [
+        (row["layer"], row["key"], row["asked"], row["found"], row["outcome"])
+        for row in credibility.thresholds.to_dict("records")
+    ]
+    head = ("layer", "check", "asked", "found", "outcome")
+    verdict = textwrap.fill(str(credibility), terminal_width())
+    return f"{text_table(head, rows, left=(0, 1, 2, 3, 4))}\n\n{verdict}"
 
 
 def worst_r_hat(assessment: Assessment) -> float:

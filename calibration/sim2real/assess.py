@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from os import PathLike
 from typing import Any, Literal
 
 import jax
@@ -14,6 +15,8 @@ from calibration.problem import Problem
 from calibration.provenance import provenance
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.checks import predictive_tests
+from calibration.sim2real.context import read_context
+from calibration.sim2real.credibility import judge_context
 from calibration.sim2real.floor import Floor, noise_floor, posterior_sigma
 from calibration.sim2real.fold import FoldResult, bands_table, readings_table, run_fold
 from calibration.sim2real.gap import measure_gap
@@ -40,6 +43,7 @@ def assess(
     draws: int = 500,
     fraction: float = 0.35,
     folds: int = 3,
+    context: str | PathLike[str] | None = None,
     quiet: bool = False,
 ) -> Assessment:
     """Assess a problem on held-out data.
@@ -59,13 +63,15 @@ def assess(
         draws: Draws kept per chain.
         fraction: Share of the distinct times that the split "time" holds out.
         folds: Folds of the split "subject".
+        context: A YAML file with the context of use: what the twin is for, and thresholds of checks that were fixed in
+            advance (``docs/credibility.md``). It is read before anything is computed.
         quiet: Show no progress.
 
     Returns:
         The assessment: verdict, gap with interval, tables, draws; ``.to_html(path)`` writes the page.
 
     Raises:
-        ProblemError: the data do not allow the split.
+        ProblemError: the data do not allow the split, or the context of use is faulty or about something else.
         SimulationError: no fit or no prediction could be integrated.
 
     Example:
@@ -76,6 +82,10 @@ def assess(
     begin = time.perf_counter()
     table = problem.measurements.table
     chosen = _split(problem, table, split, fraction, folds)
+    dataset = problem.study.dataset if problem.study is not None else problem.measurements.source
+    asked = read_context(context) if context is not None else None
+    if asked is not None:
+        asked.check_subject(problem.model.name, dataset, chosen.name)
     limits = detection_limits(table)
     sampling = {"chains": chains, "warmup": warmup, "draws": draws}
     results = [
@@ -95,12 +105,13 @@ def assess(
     tests = _predictive_tests(problem, results, limits)
     parameters = parameter_table(problem, results[0])
     converged = pd.concat([convergence(problem, r) for r in results])
+    layers = layer_tables(problem, results, scores, gap, tests, parameters, converged)
     settings: dict[str, Any] = {"split": chosen.name, "seed": seed, "starts": starts, **sampling}
     return Assessment(
         title=_title(problem, chosen),
         problem=problem.name,
         model=problem.model.name,
-        dataset=problem.study.dataset if problem.study is not None else problem.measurements.source,
+        dataset=dataset,
         split=chosen,
         gap=gap,
         verdict=verdict,
@@ -109,7 +120,7 @@ def assess(
         by_forecaster=_by_forecaster(scores, list(crps), undefined, results[0].baseline_notes, floor),
         bands=pd.concat([bands_table(problem, r, seed) for r in results], ignore_index=True),
         parameters=parameters,
-        layers=layer_tables(problem, results, scores, gap, tests, parameters, converged),
+        layers=layers,
         predictive_tests=tests,
         diagnostics=_diagnostics(results, converged, time.perf_counter() - begin),
         score_scale={name: problem.score_scale.get(name, "lin") for name in problem.measurements.observables},
@@ -122,6 +133,7 @@ def assess(
             for name, rows in table.groupby("observable").indices.items()
             if np.isfinite(limits[rows][0])
         },
+        credibility=judge_context(asked, layers) if asked is not None else None,
     )
 
 

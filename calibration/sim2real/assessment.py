@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from calibration.sim2real.credibility import Credibility
 from calibration.sim2real.gap import Gap
 from calibration.sim2real.splits import Split
 from calibration.sim2real.verdict import Verdict
@@ -41,7 +42,7 @@ class Assessment:
             published_high, source, inside (published value in the 90 % interval: True, False or None), r_hat,
             ess_bulk, prior_to_posterior (sd ratio, 1 means nothing learned), note.
         layers: Layers in order, each a table with columns key (stable machine name), check, result, value (the
-            number, NaN where none), passed (True, False, None), note.
+            number, NaN where none), passed (True, False, None), powerless (it could not have failed), note.
         predictive_tests: One row per statistic and series: statistic, series, observed, p_value.
         diagnostics: Divergences, draws, chains, worst r_hat, least ess_bulk, failed starts, failed draws,
             seconds.
@@ -50,6 +51,7 @@ class Assessment:
         provenance: Versions, seeds, hashes, settings, date.
         draws: One DataTree per fold, in ArviZ's schema.
         limits: Detection limit by observable, where there is one.
+        credibility: What a context of use asked and whether it is met; None without one.
     """
 
     title: str
@@ -72,6 +74,7 @@ class Assessment:
     provenance: Mapping[str, Any]
     draws: Sequence[xr.DataTree] = field(repr=False)
     limits: Mapping[str, float] = field(default_factory=dict)
+    credibility: Credibility | None = None
 
     def __str__(self) -> str:
         return f"{self.title}\n{self.verdict}"

@@ -21,6 +21,7 @@ class Check(NamedTuple):
         note: How to read it.
         value: The number that a threshold would be put on; NaN where there is none. Default: `result`, if that is
             a number.
+        powerless: It could not have failed: meeting a threshold then says nothing.
     """
 
     key: str
@@ -29,13 +30,14 @@ class Check(NamedTuple):
     passed: bool | None
     note: str
     value: float | None = None
+    powerless: bool = False
 
 
 def check_table(checks: Iterable[Check]) -> pd.DataFrame:
-    """Columns key, check, result, value, passed, note."""
-    rows = [(c.key, c.check, c.result, _number(c), c.passed, c.note) for c in checks]
-    table = pd.DataFrame(rows, columns=["key", "check", "result", "value", "passed", "note"])
-    return table.astype({"value": float, "passed": object})
+    """Columns key, check, result, value, passed, powerless, note."""
+    rows = [(c.key, c.check, c.result, _number(c), c.passed, c.powerless, c.note) for c in checks]
+    table = pd.DataFrame(rows, columns=["key", "check", "result", "value", "passed", "powerless", "note"])
+    return table.astype({"value": float, "passed": object, "powerless": bool})
 
 
 def _number(check: Check) -> float:

@@ -26,7 +26,7 @@ def pit_ecdf_check(key: str, name: str, pit: Float[np.ndarray, " reading"], *, s
     """
     pit = np.sort(np.asarray(pit, dtype=float))
     if len(pit) < LEAST_READINGS:
-        return Check(key, name, "no power", None, f"{len(pit)} readings are too few for a band")
+        return Check(key, name, "no power", None, f"{len(pit)} readings are too few for a band", powerless=True)
     rng = np.random.default_rng(seed)
     points, curve, low, high = ecdf_pit(pit, BAND, BAND_SIMULATIONS, rng=rng)
     share = float(np.mean((curve < low) | (curve > high)))
@@ -39,6 +39,6 @@ def pit_ecdf_check(key: str, name: str, pit: Float[np.ndarray, " reading"], *, s
         "deviation too low"
     )
     if share == 0 and power < LEAST_POWER:
-        return Check(key, name, "no power (inside the 99 % band)", None, note, share)
+        return Check(key, name, "no power (inside the 99 % band)", None, note, share, powerless=True)
     inside = "inside the 99 % band" if share == 0 else f"{share:.0%} of the curve outside the 99 % band"
     return Check(key, name, inside, share == 0, note, share)

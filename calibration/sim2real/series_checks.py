@@ -61,7 +61,8 @@ def series_checks(
     made = series_vectors(rows, draws, scale, limits)
     if len(made.observed) < 2 or not made.observed.shape[1]:
         why = "one series" if len(made.observed) < 2 else "series that share no observable"
-        return [Check(key, name, "no power", None, f"{why}: nothing to compare") for key, (name, _) in TESTS.items()]
+        note = f"{why}: nothing to compare"
+        return [Check(key, name, "no power", None, note, powerless=True) for key, (name, _) in TESTS.items()]
     return [_two_sample_check(key, made, seed) for key in TESTS]
 
 
@@ -98,7 +99,7 @@ def powered(key: str, name: str, p_value: float, power: float, note: str) -> Che
     if p_value < LEVEL:
         return Check(key, name, f"p = {p_value:.3g}", False, note, p_value)
     if power < LEAST_POWER:
-        return Check(key, name, f"no power (p = {p_value:.3g})", None, note, p_value)
+        return Check(key, name, f"no power (p = {p_value:.3g})", None, note, p_value, powerless=True)
     return Check(key, name, f"p = {p_value:.3g}", True, note, p_value)
 
 
@@ -167,7 +168,7 @@ def energy_check(
     tests, forecast = replicated[order[:ENERGY_REPLICATES]], replicated[order[ENERGY_REPLICATES:]]
     forecast = forecast[:ENERGY_DRAWS]
     if len(forecast) < 2:
-        return Check(key, name, "no power", None, f"{len(replicated)} predictive draws are too few")
+        return Check(key, name, "no power", None, f"{len(replicated)} predictive draws are too few", powerless=True)
     spread = replicated.std(axis=0)
     usable = spread > 1e-12
     scaled = [np.where(usable, each, 0.0) / np.where(usable, spread, 1.0) for each in (values, tests, forecast)]
@@ -191,4 +192,4 @@ def energy_check(
     # 40 replicates cannot give a p-value below 1/41, so the level here is 0.05.
     passed = False if p_value < LEVEL else True if power >= LEAST_POWER else None
     result = f"{seen:.3g}" + ("" if passed is not None else " (no power)")
-    return Check(key, name, result, passed, note, float(seen))
+    return Check(key, name, result, passed, note, float(seen), powerless=passed is None)

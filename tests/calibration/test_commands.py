@@ -45,6 +45,17 @@ PLAIN = [
 ]
 
 
+CONTEXT = """question: q
+use: u
+decision: d
+model_influence: {level: low, why: w}
+decision_consequence: {level: low, why: w}
+fixed: 2026-01-31
+split: time
+thresholds: {L0: {gradient: passes}, L6: {discrepancy.*: passes}}
+"""
+
+
 @pytest.fixture
 def synthetic(monkeypatch):
     """`calibration.assess` answers at once with a made-up assessment; the calls are recorded."""
@@ -215,9 +226,10 @@ def test_calibrate_refuses_a_file_as_folder(table, capsys):
 @pytest.mark.slow
 @pytest.mark.usefixtures("table")
 def test_assess_from_end_to_end(capsys):
-    assert main(["assess", *PLAIN, *SHORT, "--split", "time", "--out", "results"]) == 0
+    Path("context.yaml").write_text(CONTEXT, encoding="utf-8")
+    assert main(["assess", *PLAIN, *SHORT, "--split", "time", "--context", "context.yaml", "--out", "results"]) == 0
     shown = capsys.readouterr().out
-    for word in ("Held out: time >", "spline", "worst R-hat", "report.html"):
+    for word in ("Held out: time >", "spline", "worst R-hat", "report.html", "not tested: L6"):
         assert word in shown
     assert Path("results/report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert {"crps", "coverage_90", "floor"} <= set(pd.read_csv("results/scores.csv").columns)
@@ -254,6 +266,7 @@ def test_assess_holds_named_experiments_out(synthetic):
         ([*PLAIN, "--hold-out", "x"], "add --split experiment"),
         ([*PLAIN, "--split", "subject"], "one subject only"),
         ([*PLAIN, "--fraction", "2"], "a number between 0 and 1"),
+        ([*PLAIN, "--context", "none.yaml"], "cannot be read"),
         (["theophylline", "--split", "weather"], "invalid choice"),
     ],
 )

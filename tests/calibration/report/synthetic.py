@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from dataclasses import replace
 
@@ -10,6 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from calibration.sim2real.assessment import Assessment
+from calibration.sim2real.check_row import Check, check_table
+from calibration.sim2real.context import ContextOfUse, Graded, Threshold
+from calibration.sim2real.credibility import Credibility, judge_context
 from calibration.sim2real.floor import noise_floor
 from calibration.sim2real.gap import Gap, measure_gap
 from calibration.sim2real.scores import score_readings
@@ -116,6 +120,32 @@ def hostile() -> Assessment:
         provenance={"command": HOSTILE, "date": None, "versions": {"jax": "0.12", "x": {"<y>": math.nan}}},
         units={"time": "d<ay>", OBSERVABLE: HOSTILE},
     )
+
+
+def credibility() -> Credibility:
+    """A context of use with all three outcomes, and text that is hostile."""
+    context = ContextOfUse(
+        question=HOSTILE,
+        use="A pilot arm stands beside it.",
+        decision="Which arm comes first.",
+        model_influence=Graded("medium", "The pilot arm is read before."),
+        decision_consequence=Graded("high", "A trial."),
+        fixed=datetime.date(2026, 1, 31),
+        thresholds=(
+            Threshold("L0", "r_hat", at_most=1.01),
+            Threshold("L1", "mmd", at_least=0.05, why="series should not stand out"),
+            Threshold("L2", "rule.*"),
+            Threshold("L6", "discrepancy.*"),
+        ),
+        file="context.yaml",
+        sha256="0" * 64,
+    )
+    layers = {
+        "L0 verification": check_table([Check("r_hat", "R-hat", 1.004, True, "")]),
+        "L1 statistical": check_table([Check("mmd", "MMD", "no power", None, "", 0.7, powerless=True)]),
+        "L2 biological": check_table([Check("rule.r0", "R0", "20 %", False, "", 0.2)]),
+    }
+    return judge_context(context, layers)
 
 
 def natural_scale() -> Assessment:

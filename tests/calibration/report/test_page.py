@@ -233,3 +233,14 @@ def test_drawing_leaves_matplotlib_as_it_was(assessments: dict[str, Assessment])
     page(assessments["time"])
     assert dict(matplotlib.rcParams) == before
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_a_context_of_use_has_a_section_of_its_own_and_a_page_without_one_has_none() -> None:
+    made = synthetic.influenza("time")
+    assert 'id="credibility"' not in page(made)
+    text = page(replace(made, credibility=synthetic.credibility()))
+    Reader(text)
+    assert 'id="credibility"' in text and 'href="#credibility"' in text
+    for words in ("Context of use", "SHA-256", "not tested", "not met", "no statement of conformity", "&lt;script&gt;"):
+        assert words in text
+    assert "<script" not in text

@@ -15,7 +15,7 @@ def test_a_number_is_its_own_value_and_text_has_one_only_if_given() -> None:
             Check("words", "words", "no power", None, ""),
         ]
     ).set_index("key")
-    assert list(table.columns) == ["check", "result", "value", "passed", "note"]
+    assert list(table.columns) == ["check", "result", "value", "passed", "powerless", "note"]
     assert table["value"].dtype == float
     assert table.loc["r_hat", "value"] == 1.01 and table.loc["gap", "value"] == 0.5
     assert np.isnan(table.loc["words", "value"])

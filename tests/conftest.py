@@ -20,7 +20,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
-JUDGED = ("test_sbml_cases.py", "test_petab_cases.py")
+JUDGED = ("test_sbml_cases.py", "test_petab_cases.py", "test_stochastic_cases.py")
 """Files whose tests are one case of a public suite each."""
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from twin.precision import float64
     from twin.simulation import simulate
+    from twin.stochastic import simulate_jumps
     from twin.study import Estimate, Noise, Prior, Study
 
 _HOME = {
@@ -76,6 +77,7 @@ _HOME = {
     ),
     "twin.precision": ("float64",),
     "twin.simulation": ("simulate",),
+    "twin.stochastic": ("simulate_jumps",),
     "twin.study": ("Estimate", "Noise", "Prior", "Study"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -121,6 +123,7 @@ __all__ = [
     "read_sbml",
     "simulate",
     "simulate_cohort",
+    "simulate_jumps",
     "write_sbml",
 ]
 

@@ -12,7 +12,7 @@ PUBLIC = {
     "twin": """Assignment Bands Beta Bolus Change Choice Cohort ConservedTotal Count Equilibration Estimate Event
         EventTable Experiment Gamma Infusion Input LogNormal LogUniform Measurements Model Noise Normal Observable
         Parameter Prior Published Reaction Reset State Study Triangular Uniform float64 read_antimony read_event_table
-        read_measurements read_sbml simulate simulate_cohort write_sbml""",
+        read_measurements read_sbml simulate simulate_cohort simulate_jumps write_sbml""",
     "twin.cohort": """Bands Beta Choice Cohort Count Gamma LogNormal LogUniform Normal Triangular Uniform
         simulate_cohort""",
     "twin.model": """Assignment ConservedTotal Event Input Model Observable Parameter Published Reaction State""",

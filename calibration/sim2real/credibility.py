@@ -166,22 +166,29 @@ def _outcome(threshold: Threshold, check: Mapping) -> tuple[Outcome, str]:
 def _factor(
     factor: Factor, thresholds: pd.DataFrame, layers: Mapping[str, pd.DataFrame]
 ) -> tuple[str, str, Outcome, str]:
-    """A factor counts as met only by thresholds that the context set on its checks."""
-    asked, silent = [], []
+    """A factor is met only by thresholds on its checks, and not beside a check that fails by its own judgement."""
+    asked, silent, failed = [], [], []
     for layer, key in factor.checks:
         keep = [a == layer and _fits(key, b) for a, b in zip(thresholds["layer"], thresholds["key"], strict=True)]
         mine = thresholds[keep]
         asked += list(mine[["key", "outcome"]].itertuples(index=False, name=None))
         known = set(mine["key"])
-        silent += [k for k in _checks(layers, layer, key)["key"] if k not in known]
+        for check in _checks(layers, layer, key).to_dict("records"):
+            if check["key"] not in known:
+                silent.append(check["key"])
+                failed += [check["key"]] if check["passed"] is not None and not check["passed"] else []
     parts = [f"{key} {outcome}" for key, outcome in asked]
     if silent:
         parts.append(f"{NO_THRESHOLD} on {', '.join(silent)}")
+    if failed:
+        parts.append(f"failed by their own judgement: {', '.join(failed)}")
     if not factor.checks or not (asked or silent):
         parts.append("no check of this here")
     if factor.gap:
         parts.append(factor.gap)
-    return factor.activity, factor.name, _joint([outcome for _, outcome in asked]), "; ".join(parts)
+    outcome = _joint([outcome for _, outcome in asked])
+    outcome = "not tested" if outcome == "met" and failed else outcome
+    return factor.activity, factor.name, outcome, "; ".join(parts)
 
 
 def _joint(outcomes: Iterable[str]) -> Outcome:

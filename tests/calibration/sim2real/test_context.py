@@ -172,6 +172,13 @@ def test_factors_claim_only_what_thresholds_tested(written) -> None:
     assert factors.loc["as the context says", "evidence"] == "far"
 
 
+def test_a_factor_is_not_met_beside_a_check_that_fails_by_its_own_judgement(written) -> None:
+    found = judge_context(written("thresholds: {L0: {r_hat: {at_most: 1.01}}}"), LAYERS)
+    sampled = found.factors.set_index("factor").loc["the posterior is sampled"]
+    assert sampled["outcome"] == "not tested"
+    assert "failed by their own judgement: ess_bulk" in sampled["evidence"]
+
+
 def test_every_factor_names_checks_that_exist() -> None:
     named = {key for factor in FACTORS for _, key in factor.checks if "*" not in key}
     assert named <= set(KNOWN_KEYS)

@@ -53,13 +53,16 @@ def _content(found: Credibility) -> list[Markup]:
             kind="overview",
         ),
         table(
-            found.thresholds,
+            found.thresholds.assign(
+                check=found.thresholds["layer"] + " " + found.thresholds["key"],
+                numbers=[
+                    f"{a}; {b or 'nothing'}" for a, b in zip(*(found.thresholds[c] for c in NUMBERS), strict=True)
+                ],
+            ),
             [
-                Column("key", "Check"),
-                Column("layer", "Layer"),
+                Column("check", "Check"),
                 Column("outcome", "Outcome", outcome),
-                Column("asked", "Asked"),
-                Column("found", "Found", note),
+                Column("numbers", "Asked; found"),
                 Column("remark", "Remark", note),
             ],
             "Thresholds of the context of use",
@@ -78,8 +81,8 @@ def _content(found: Credibility) -> list[Markup]:
             found.factors,
             [
                 Column("factor", "Factor"),
-                Column("activity", "Activity"),
                 Column("outcome", "Outcome", outcome),
+                Column("activity", "Activity"),
                 Column("evidence", "Evidence", note),
             ],
             "Factors of credibility and what stands for them",
@@ -88,7 +91,7 @@ def _content(found: Credibility) -> list[Markup]:
     ]
 
 
-COUNTS = ("met", "not_met", "not_tested")
+COUNTS, NUMBERS = ("met", "not_met", "not_tested"), ("asked", "found")
 
 
 def outcome(value: object) -> Markup:

@@ -6,7 +6,14 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from calibration.commands.options import add_problem_options, add_sampling_options, problem_from, whole
-from calibration.commands.summary import credibility_text, diagnostics_text, scores_text, verdict_text, write_assessment
+from calibration.commands.summary import (
+    credibility_text,
+    diagnostics_text,
+    discrepancy_text,
+    scores_text,
+    verdict_text,
+    write_assessment,
+)
 from twin.commands.command import Command
 from twin.commands.files import output_folder
 from twin.errors import ProblemError
@@ -30,6 +37,14 @@ def configure(parser: ArgumentParser) -> None:
     split.add_argument("--hold-out", metavar="A,B", help="experiments, for experiment without a study")
     parser.add_argument("--context", metavar="FILE", help="YAML file with the context of use and its thresholds")
     add_sampling_options(parser, starts=24)
+    parser.add_argument(
+        "--discrepancy",
+        nargs="?",
+        const="shared",
+        choices=("shared", "own"),
+        help="also sample what must be added to the mechanism: one curve per observable (shared, the default) or one "
+        "per series (own)",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for report.html, scores.csv, draws")
 
@@ -54,11 +69,14 @@ def run(args: Namespace) -> int:
         fraction=args.fraction,
         folds=args.folds,
         context=args.context,
+        discrepancy=args.discrepancy or False,
         quiet=args.quiet,
     )
     page = write_assessment(assessment, folder, args.saved)
-    parts = [verdict_text(assessment), scores_text(assessment), diagnostics_text(assessment)]
-    print("\n\n".join((*parts, credibility_text(assessment.credibility)) if assessment.credibility else parts))
+    texts = [text(assessment) for text in (verdict_text, scores_text, discrepancy_text, diagnostics_text)]
+    if assessment.credibility is not None:
+        texts.append(credibility_text(assessment.credibility))
+    print("\n\n".join(filter(None, texts)))
     print(f"\nthe page: {page}\nscores and draws: {folder}")
     return 0
 
@@ -87,5 +105,5 @@ Calibrate on a part of the measurements, predict the rest, and say how far the t
   twin assess influenza_hayden1996 --context examples/antiviral_context.yaml --split experiment --out results
 
 FOLDER gets report.html (one page that needs nothing else), scores.csv (a row per held-out reading) and
-draws_1.nc, ... (a posterior per fold).""",
+draws_1.nc, ... (a posterior per fold); with --discrepancy also discrepancy.csv.""",
 )

@@ -26,6 +26,9 @@ def write_assessment(assessment: Assessment, folder: Path, saved: list[Path]) ->
     saved.append(page)
     write_table(assessment.scores, folder / "scores.csv")
     saved.append(folder / "scores.csv")
+    if assessment.discrepancy is not None:
+        write_table(assessment.discrepancy, folder / "discrepancy.csv")
+        saved.append(folder / "discrepancy.csv")
     for number, (fold, tree) in enumerate(zip(assessment.split.folds, assessment.draws, strict=True), start=1):
         tree.attrs["held_out"] = fold.label
         path = folder / f"draws_{number}.nc"
@@ -50,6 +53,22 @@ def scores_text(assessment: Assessment) -> str:
         rows.append((str(row["forecaster"]), *numbers))
     head = ("forecaster", "CRPS", "in 50 %", "in 90 %", "interval score", "ELPD")
     return text_table(head, rows)
+
+
+def discrepancy_text(assessment: Assessment) -> str:
+    """What must be added to the mechanism, by observable; nothing where it was not asked for."""
+    if assessment.discrepancy is None:
+        return ""
+    rows = [
+        (
+            str(row["observable"]),
+            figure(row["size"], 2),
+            f"{figure(row['low'], 2)} to {figure(row['high'], 2)}",
+            "flagged" if row["flagged"] else "",
+        )
+        for row in assessment.discrepancy.to_dict("records")
+    ]
+    return text_table(("discrepancy of", "noise scales", "90 % interval", ""), rows, left=(0, 2, 3))
 
 
 def parameters_text(assessment: Assessment) -> str:

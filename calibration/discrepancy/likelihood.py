@@ -53,10 +53,14 @@ def covariance(
     distance: Float[np.ndarray, "reading reading"], amplitude: Float[Array, ""], length: Float[Array, ""]
 ) -> Float[Array, "reading reading"]:
     """Covariance of the standardised residuals."""
+    return jnp.eye(len(distance)) + amplitude**2 * correlation(distance, length)
+
+
+def correlation(distance: Float[np.ndarray, "one other"], length: Float[Array, ""]) -> Float[Array, "one other"]:
+    """Correlation of the process between times; none where it is of independent processes."""
     # Infinite distances would give inf * 0 in the kernel.
     linked = np.isfinite(distance)
-    kernel = jnp.where(linked, matern(jnp.asarray(np.where(linked, distance, 0.0)), length), 0.0)
-    return jnp.eye(len(distance)) + amplitude**2 * kernel
+    return jnp.where(linked, matern(jnp.asarray(np.where(linked, distance, 0.0)), length), 0.0)
 
 
 class MarginalLikelihood:
@@ -79,6 +83,7 @@ class MarginalLikelihood:
         self.rows = [table.rows_of[name] for name in self.observables]
         self.distances = [self.distance(rows, rows) for rows in self.rows]
         self._predict = differentiable(self._value_and_scale, self._with_jacobian)
+        self.residuals_many = jax.jit(jax.vmap(self.residuals))
 
     def distance(self, one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, "one other"]:
         """Distances in time between readings of one observable; infinite where their processes are independent."""

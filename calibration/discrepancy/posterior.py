@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from calibration.discrepancy.likelihood import MarginalLikelihood, covariance, matern
+from calibration.discrepancy.likelihood import MarginalLikelihood, correlation, covariance
 from calibration.optimise import Fit, fit
 from calibration.problem import Problem
 from calibration.sampling.nuts import NUTS
@@ -24,6 +24,10 @@ from twin.progress import progress
 AMPLITUDE_MEAN = 1.0
 """Mean of the exponential prior of the amplitude, in units of the noise: above 3 with probability 0.05. The exponential
 is the penalised-complexity prior of a standard deviation (Simpson et al. 2017, doi:10.1214/16-STS576)."""
+PRACTICAL, CERTAINTY = 0.5, 0.95
+"""A discrepancy is flagged if its amplitude exceeds half the noise scale with a posterior probability above 0.95. A
+choice of ours: at half the noise scale it adds an eighth to the standard deviation of a reading. The false-alarm rate
+is measured, see docs/discrepancy.md."""
 SPREAD = 0.5
 TRIES = 20
 
@@ -51,7 +55,8 @@ class Discrepancy:
 
         Returns:
             Columns observable, median, lower, upper (amplitude in noise scales), above_noise (posterior probability
-            that the amplitude exceeds 1), prior_above_noise, length (posterior median), r_hat, ess_bulk.
+            that the amplitude exceeds 1), prior_above_noise, practical (that it exceeds `PRACTICAL`), flagged (that
+            probability is above `CERTAINTY`), length (posterior median), r_hat, ess_bulk.
         """
         rows = []
         tails = [0.5 * (1 - prob), 0.5, 0.5 * (1 + prob)]
@@ -67,6 +72,8 @@ class Discrepancy:
                     "upper": upper,
                     "above_noise": float(np.mean(draws > 1)),
                     "prior_above_noise": float(np.exp(-1 / AMPLITUDE_MEAN)),
+                    "practical": (practical := float(np.mean(draws > PRACTICAL))),
+                    "flagged": practical > CERTAINTY,
                     "length": float(np.median(self.length[..., index])),
                     "r_hat": float(az.rhat(data)["amplitude"]),
                     "ess_bulk": float(az.ess(data)["amplitude"]),
@@ -76,46 +83,104 @@ class Discrepancy:
 
     @in_float64
     def course(
-        self, times: Float[np.ndarray, " time"], observable: str, *, draws: int = 200, seed: int = 0
+        self,
+        times: Float[np.ndarray, " time"],
+        observable: str,
+        series: tuple[str, str] | None = None,
+        *,
+        draws: int = 200,
+        seed: int = 0,
     ) -> Float[np.ndarray, "draw time"]:
-        """Draws of a shared discrepancy over time, in units of the noise scale.
+        """Draws of the discrepancy over time, in units of the noise scale.
 
         Args:
             times: Where.
             observable: Of which observable.
+            series: Of which (experiment, subject), where every series has a discrepancy of its own.
             draws: How many draws.
             seed: Seed.
 
         Raises:
-            ProblemError: no such observable, or every series has a discrepancy of its own.
+            ProblemError: no such observable; a series is named and there is one discrepancy for all, or none is named
+                and every series has its own.
         """
         like = self.likelihood
         if observable not in like.observables:
             raise ProblemError(f"{observable!r} is not read", where="course", expected=", ".join(like.observables))
-        if not like.shared:
-            raise ProblemError("every series has its own discrepancy", where="course", fix="sample with shared=True")
         index = like.observables.index(observable)
         rows, times = like.rows[index], np.asarray(times, dtype=float)
-        across = jnp.asarray(np.abs(like.time[rows][:, None] - times[None, :]))
-        among = jnp.asarray(np.abs(times[:, None] - times[None, :]))
+        across = np.abs(like.time[rows][:, None] - times[None, :])
+        across = np.where(self._of(series)[rows][:, None], across, np.inf)
+        among = np.abs(times[:, None] - times[None, :])
 
         @jax.jit
-        def conditional(theta: Array, amplitude: Array, length: Array, normal: Array) -> Array:
-            residual = like.residuals(theta)[0][rows]
-            root = jnp.linalg.cholesky(covariance(like.distances[index], amplitude, length))
-            half = jax.scipy.linalg.solve_triangular(root, amplitude**2 * matern(across, length), lower=True)
-            mean = half.T @ jax.scipy.linalg.solve_triangular(root, residual, lower=True)
-            left = amplitude**2 * matern(among, length) - half.T @ half
-            # What the readings determine has rounding errors for eigenvalues.
-            values, vectors = jnp.linalg.eigh(left)
-            return mean + vectors @ (jnp.sqrt(jnp.maximum(values, 0.0)) * normal)
+        def conditional(residual: Array, amplitude: Array, length: Array, normal: Array) -> Array:
+            mean, left = condition(residual, like.distances[index], across, among, amplitude, length)
+            return mean + root_of(left) @ normal
 
         rng = np.random.default_rng(seed)
-        flat = [self.theta.reshape(-1, self.theta.shape[-1])]
-        flat += [x[..., index].reshape(-1) for x in (self.amplitude, self.length)]
-        chosen = rng.integers(len(flat[0]), size=draws)
+        amplitude, length = (x[..., index].reshape(-1) for x in (self.amplitude, self.length))
+        chosen = rng.integers(len(length), size=draws)
         normal = rng.normal(size=(draws, len(times)))
-        return np.asarray(jax.vmap(conditional)(*(jnp.asarray(x[chosen]) for x in flat), jnp.asarray(normal)))
+        theta = self.theta.reshape(-1, self.theta.shape[-1])[chosen]
+        residual = like.residuals_many(jnp.asarray(theta))[0][:, rows]
+        given = (residual, *(jnp.asarray(x) for x in (amplitude[chosen], length[chosen], normal)))
+        return np.asarray(jax.vmap(conditional)(*given))
+
+    def _of(self, series: tuple[str, str] | None) -> Bool[np.ndarray, " reading"]:
+        """Which readings belong to the process of a series."""
+        like = self.likelihood
+        table = like.problem.bindings
+        if like.shared:
+            if series is not None:
+                raise ProblemError(
+                    f"all series have one discrepancy, {series} too", where="course", fix="name no series"
+                )
+            return np.ones(len(like.time), dtype=bool)
+        if series is None:
+            raise ProblemError(
+                "every series has its own discrepancy",
+                where="course",
+                fix="name a series, or sample with shared=True",
+            )
+        if tuple(series) not in table.series:
+            raise ProblemError(f"there is no series {series}", where="course", expected=f"one of {table.series}")
+        return table.lane == table.series.index(tuple(series))
+
+
+def condition(
+    residual: Float[Array, " reading"],
+    distance: Float[np.ndarray, "reading reading"],
+    across: Float[np.ndarray, "reading time"],
+    among: Float[np.ndarray, "time time"],
+    amplitude: Float[Array, ""],
+    length: Float[Array, ""],
+) -> tuple[Float[Array, " time"], Float[Array, "time time"]]:
+    """Mean and covariance of the process at other times, given standardised residuals.
+
+    Args:
+        residual: (reading - prediction) / noise scale.
+        distance: Between the times of readings.
+        across: From the times of readings to other times; infinite for other processes.
+        among: Between the other times.
+        amplitude: Standard deviation of the process, in units of the noise scale.
+        length: Length-scale, in units of time.
+
+    References:
+        Rasmussen & Williams (2006), equations 2.25 and 2.26.
+    """
+    root = jnp.linalg.cholesky(covariance(distance, amplitude, length))
+    link = amplitude**2 * correlation(across, length)
+    half = jax.scipy.linalg.solve_triangular(root, link, lower=True)
+    mean = half.T @ jax.scipy.linalg.solve_triangular(root, residual, lower=True)
+    return mean, amplitude**2 * correlation(among, length) - half.T @ half
+
+
+def root_of(covariance: Float[Array, "time time"]) -> Float[Array, "time time"]:
+    """A matrix whose product with its transpose is a covariance that may be singular."""
+    # What the readings determine has rounding errors for eigenvalues.
+    values, vectors = jnp.linalg.eigh(covariance)
+    return vectors * jnp.sqrt(jnp.maximum(values, 0.0))
 
 
 def length_prior(times: Float[np.ndarray, " reading"]) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from calibration.report.sections.baselines import baselines_section
 from calibration.report.sections.computation import diagnostics_section, provenance_section
 from calibration.report.sections.credibility import credibility_section
 from calibration.report.sections.data import data_section
+from calibration.report.sections.discrepancy import discrepancy_section
 from calibration.report.sections.intervals import intervals_section
 from calibration.report.sections.layers import layers_section
 from calibration.report.sections.parameters import parameters_section
@@ -23,6 +24,7 @@ from calibration.sim2real.assessment import Assessment
 _CONTENTS = {
     "data": "Data",
     "layers": "Layers",
+    "discrepancy": "Discrepancy",
     "credibility": "Context of use",
     "baselines": "Baselines",
     "intervals": "Intervals",
@@ -53,7 +55,8 @@ def write_page(assessment: Assessment, path: Path) -> Path:
 def page(assessment: Assessment) -> str:
     """The page as text."""
     style = resources.files("calibration.report").joinpath("style.css").read_text(encoding="utf-8")
-    shown = {n: t for n, t in _CONTENTS.items() if n != "credibility" or assessment.credibility is not None}
+    asked = {"discrepancy": assessment.discrepancy, "credibility": assessment.credibility}
+    shown = {name: title for name, title in _CONTENTS.items() if asked.get(name, "always") is not None}
     links = [tag("li", tag("a", title, href=f"#{name}")) for name, title in shown.items()]
     main = tag(
         "main",
@@ -62,6 +65,7 @@ def page(assessment: Assessment) -> str:
         tag("nav", tag("ul", *links), aria_label="Contents"),
         data_section(assessment),
         layers_section(assessment),
+        discrepancy_section(assessment),
         credibility_section(assessment) if assessment.credibility is not None else None,
         baselines_section(assessment),
         intervals_section(assessment),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from os import PathLike
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.checks import predictive_tests
 from calibration.sim2real.context import read_context
 from calibration.sim2real.credibility import judge_context
+from calibration.sim2real.discrepancy_layer import Processes, add_discrepancy, check_discrepancy
 from calibration.sim2real.floor import Floor, noise_floor, posterior_sigma
 from calibration.sim2real.fold import FoldResult, bands_table, readings_table, run_fold
 from calibration.sim2real.gap import measure_gap
@@ -44,6 +46,7 @@ def assess(
     fraction: float = 0.35,
     folds: int = 3,
     context: str | PathLike[str] | None = None,
+    discrepancy: bool | Processes = False,
     quiet: bool = False,
 ) -> Assessment:
     """Assess a problem on held-out data.
@@ -65,13 +68,16 @@ def assess(
         folds: Folds of the split "subject".
         context: A YAML file with the context of use: what the twin is for, and thresholds of checks that were fixed in
             advance (``docs/credibility.md``). It is read before anything is computed.
+        discrepancy: Also sample a discrepancy between mechanism and readings (layer L6): True or "shared" for one per
+            observable, "own" for one per observable and series. It takes another posterior per fold.
         quiet: Show no progress.
 
     Returns:
         The assessment: verdict, gap with interval, tables, draws; ``.to_html(path)`` writes the page.
 
     Raises:
-        ProblemError: the data do not allow the split, or the context of use is faulty or about something else.
+        ProblemError: the data do not allow the split, the context of use is faulty or about something else, or noise
+            and readings allow no discrepancy.
         SimulationError: no fit or no prediction could be integrated.
 
     Example:
@@ -87,6 +93,9 @@ def assess(
     if asked is not None:
         asked.check_subject(problem.model.name, dataset, chosen.name)
     limits = detection_limits(table)
+    processes: Processes = "shared" if discrepancy is True else discrepancy or "shared"
+    if discrepancy:
+        check_discrepancy(problem, chosen, processes)
     sampling = {"chains": chains, "warmup": warmup, "draws": draws}
     results = [
         run_fold(problem, fold, limits, seed=seed + 101 * index, sampling=sampling, starts=starts, quiet=quiet)
@@ -105,9 +114,9 @@ def assess(
     tests = _predictive_tests(problem, results, limits)
     parameters = parameter_table(problem, results[0])
     converged = pd.concat([convergence(problem, r) for r in results])
-    layers = layer_tables(problem, results, scores, gap, tests, parameters, converged)
     settings: dict[str, Any] = {"split": chosen.name, "seed": seed, "starts": starts, **sampling}
-    return Assessment(
+    settings |= {"discrepancy": processes} if discrepancy else {}
+    assessment = Assessment(
         title=_title(problem, chosen),
         problem=problem.name,
         model=problem.model.name,
@@ -120,7 +129,7 @@ def assess(
         by_forecaster=_by_forecaster(scores, list(crps), undefined, results[0].baseline_notes, floor),
         bands=pd.concat([bands_table(problem, r, seed) for r in results], ignore_index=True),
         parameters=parameters,
-        layers=layers,
+        layers=layer_tables(problem, results, scores, gap, tests, parameters, converged),
         predictive_tests=tests,
         diagnostics=_diagnostics(results, converged, time.perf_counter() - begin),
         score_scale={name: problem.score_scale.get(name, "lin") for name in problem.measurements.observables},
@@ -133,8 +142,13 @@ def assess(
             for name, rows in table.groupby("observable").indices.items()
             if np.isfinite(limits[rows][0])
         },
-        credibility=judge_context(asked, layers) if asked is not None else None,
     )
+    if discrepancy:
+        assessment = add_discrepancy(
+            assessment, problem, results, limits, processes=processes, sampling=sampling, seed=seed, quiet=quiet
+        )
+    # Last, since a context may ask for what the discrepancy says.
+    return assessment if asked is None else replace(assessment, credibility=judge_context(asked, assessment.layers))
 
 
 def _split(problem: Problem, table: pd.DataFrame, split: Kind | Split, fraction: float, folds: int) -> Split:

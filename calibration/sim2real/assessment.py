@@ -33,7 +33,8 @@ class Assessment:
             (natural scale).
         scores: One row per held-out reading: the identifying columns, and crps, coverage_50, coverage_90,
             interval_score, elpd, pit of the twin, energy_score of the row's series and observable, `floor`, and
-            ``crps <baseline>`` of each baseline.
+            ``crps <baseline>`` of each baseline; with a discrepancy also ``discrepancy_crps``,
+            ``discrepancy_interval_score`` and so on of mechanism and discrepancy.
         by_forecaster: One row per forecaster (twin, baselines, floor): forecaster, crps, coverage_50,
             coverage_90, interval_score, elpd, note.
         bands: Predictive bands for drawing, one row per (fold, experiment, subject, observable, time) on a
@@ -41,8 +42,9 @@ class Assessment:
         parameters: One row per estimated parameter: name, unit, median, q05, q95, published, published_low,
             published_high, source, inside (published value in the 90 % interval: True, False or None), r_hat,
             ess_bulk, prior_to_posterior (sd ratio, 1 means nothing learned), note.
-        layers: Layers in order, each a table with columns key (stable machine name), check, result, value (the
-            number, NaN where none), passed (True, False, None), powerless (it could not have failed), note.
+        layers: Layers L0 to L4 in order, and L6 if asked for, each a table with columns key (stable machine name),
+            check, result, value (the number, NaN where none), passed (True, False, None), powerless (it could not
+            have failed), note.
         predictive_tests: One row per statistic and series: statistic, series, observed, p_value.
         diagnostics: Divergences, draws, chains, worst r_hat, least ess_bulk, failed starts, failed draws,
             seconds.
@@ -52,6 +54,12 @@ class Assessment:
         draws: One DataTree per fold, in ArviZ's schema.
         limits: Detection limit by observable, where there is one.
         credibility: What a context of use asked and whether it is met; None without one.
+        discrepancy: What must be added to the mechanism, one row per observable: observable, size, low, high (median
+            and 90 % interval of its amplitude), unit ("noise scales"), flagged, convergence; None if not asked for.
+        discrepancy_course: Where it sits: observable, experiment, subject (empty where all series share it), time,
+            q05, q50, q95 [noise scales]; training readings of the first fold.
+        discrepancy_residuals: These readings: observable, experiment, subject, time, residual ((reading - prediction)
+            / noise scale, posterior median), remaining (less the median discrepancy).
     """
 
     title: str
@@ -75,6 +83,9 @@ class Assessment:
     draws: Sequence[xr.DataTree] = field(repr=False)
     limits: Mapping[str, float] = field(default_factory=dict)
     credibility: Credibility | None = None
+    discrepancy: pd.DataFrame | None = None
+    discrepancy_course: pd.DataFrame | None = None
+    discrepancy_residuals: pd.DataFrame | None = None
 
     def __str__(self) -> str:
         return f"{self.title}\n{self.verdict}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
@@ -245,6 +246,17 @@ def test_assess_takes_the_studys_first_split(synthetic, capsys):
     shown = capsys.readouterr().out
     assert "CRPS" in shown
     assert sorted(path.name for path in Path("results").iterdir()) == ["draws_1.nc", "report.html", "scores.csv"]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_assess_asks_for_a_discrepancy_and_shows_its_size(synthetic, monkeypatch, capsys):
+    answer = calibration.assess
+    size = pd.DataFrame([("y", 2.1, 1.2, 3.4, True)], columns=["observable", "size", "low", "high", "flagged"])
+    monkeypatch.setattr(calibration, "assess", lambda *a, **b: dataclasses.replace(answer(*a, **b), discrepancy=size))
+    assert main(["assess", "timekill_regoes2004", "--discrepancy", "own", "--out", "results"]) == 0
+    assert synthetic[0][2]["discrepancy"] == "own"
+    assert "1.2 to 3.4" in capsys.readouterr().out
+    assert Path("results/discrepancy.csv").exists()
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -184,6 +184,31 @@ def test_unbounded_interval_and_far_gap_are_marked(assessments: dict[str, Assess
     assert "95 % interval unbounded to unbounded" in text
 
 
+def test_a_discrepancy_has_a_section_of_its_own(assessments: dict[str, Assessment]) -> None:
+    made = replace(
+        assessments["time"],
+        discrepancy=pd.DataFrame(
+            [("titre", 2.1, 1.2, 3.4, "noise scales", 0.99, True, 1.002)],
+            columns=["observable", "size", "low", "high", "unit", "practical", "flagged", "r_hat"],
+        ),
+        discrepancy_course=pd.DataFrame(
+            {"observable": "titre", "experiment": "", "subject": "", "time": [1.0, 2.0, 4.0],
+             "q05": [-1.0, 0.5, -2.0], "q50": [0.0, 2.0, -1.0], "q95": [1.0, 3.5, 0.5]}
+        ),
+        discrepancy_residuals=pd.DataFrame(
+            {"observable": "titre", "experiment": ["low", "high"], "subject": "1", "time": [1.0, 2.0],
+             "residual": [0.3, 2.5], "remaining": [0.2, 0.4]}
+        ),
+    )  # fmt: skip
+    reader = Reader(page(made))
+    found = [attributes.get("id") for attributes in reader.all("section")]
+    assert found == [*SECTIONS[:3], "discrepancy", *SECTIONS[3:]]
+    assert {"#discrepancy"} <= {attributes.get("href") for attributes in reader.all("a")}
+    labels = [attributes.get("aria-label") or "" for attributes in reader.all("svg")]
+    assert any("largest median 2 at time 2" in label for label in labels)
+    assert "flagged" in reader.text
+
+
 def test_unconverged_chains_are_said_at_the_top(assessments: dict[str, Assessment]) -> None:
     made = assessments["time"]
     assert cautions(made) == []

@@ -41,7 +41,7 @@ def decay(wave: float) -> calibration.Problem:
 
 def of_study(name: str, out: Path) -> None:
     """Print the size of the discrepancy of a study and draw it."""
-    found = sample_discrepancy(calibration.Problem.from_study(name), warmup=200, draws=300, starts=8)
+    found = sample_discrepancy(calibration.Problem.from_study(name), starts=4, chains=2, warmup=100, draws=150)
     print(found.table().round(3).to_string(index=False))
     print(f"{found.diverging} of {found.amplitude[..., 0].size} transitions divergent")
     out.mkdir(parents=True, exist_ok=True)

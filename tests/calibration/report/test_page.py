@@ -205,7 +205,7 @@ def test_a_discrepancy_has_a_section_of_its_own(assessments: dict[str, Assessmen
     assert found == [*SECTIONS[:3], "discrepancy", *SECTIONS[3:]]
     assert {"#discrepancy"} <= {attributes.get("href") for attributes in reader.all("a")}
     labels = [attributes.get("aria-label") or "" for attributes in reader.all("svg")]
-    assert any("largest median 2 at time 2" in label for label in labels)
+    assert any("largest median 2.00 at time 2.00" in label for label in labels)
     assert "flagged" in reader.text
 
 

@@ -132,11 +132,12 @@ class Problem:
             )
 
     @classmethod
-    def from_study(cls, study: Study | str, **changes) -> Problem:
+    def from_study(cls, study: Study | str, *, model: Model | None = None, **changes) -> Problem:
         """The problem that a study of the library describes.
 
         Args:
             study: A study or its name.
+            model: A mechanism to take instead of the library's, as for a negative control of `models.wrong`.
             changes: Other arguments of `Problem`.
         """
         if isinstance(study, str):
@@ -148,7 +149,7 @@ class Problem:
             "score_scale": study.score_scale,
             "study": study,
         }
-        model = library.load_model(study.model)
+        model = library.load_model(study.model) if model is None else model
         table = library.dataset(study.dataset).load()
         measurements = Measurements.from_table(table, model, source=study.dataset)
         return cls(model, measurements, study.estimates, study.noise, **(arguments | changes))

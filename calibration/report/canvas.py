@@ -26,6 +26,7 @@ from calibration.report.markup import Markup, escape
 INK, MUTED, LINE, PAPER = "#010a01", "#010a02", "#010a03", "#010a04"
 TWIN, BAND_90, BAND_50 = "#010a05", "#010a06", "#010a07"
 HELD, BAD, CURVE = "#010a08", "#010a09", "#010a0a"
+WIN, TIE, LOSE = "#010a0b", "#010a0c", "#010a0d"
 _VARIABLES = {
     INK: "ink",
     MUTED: "muted",
@@ -37,6 +38,9 @@ _VARIABLES = {
     HELD: "held",
     BAD: "bad",
     CURVE: "curve",
+    WIN: "win",
+    TIE: "tie",
+    LOSE: "lose",
 }
 _STYLE = {
     "svg.fonttype": "none",

@@ -13,8 +13,9 @@ from typing import Any
 from calibration.benchmark.pooling import Pooling, pooled, poolings
 from calibration.benchmark.record import COLUMNS, row_of
 from calibration.benchmark.split_files import fixed_split
+from calibration.benchmark.study_file import read_study
 from calibration.problem import Problem
-from calibration.sim2real.splits import Split
+from calibration.sim2real.splits import Split, make_split
 from twin import library
 from twin.commands.files import write_text
 from twin.errors import TwinError
@@ -28,11 +29,13 @@ class Task:
         study: Name of the study.
         split: Name of the split.
         pooling: How its subjects share parameters.
+        file: The YAML file that describes the study; empty for one of the library.
     """
 
     study: str
     split: str
     pooling: Pooling = ""
+    file: str = ""
 
     @property
     def label(self) -> str:
@@ -53,11 +56,17 @@ class Task:
         return folder / "pages" / f"{self.stem}.html"
 
 
-def tasks_of(study: str, ways: str = "all") -> list[Task]:
-    """The tasks of a study of the library: every split, and every way of pooling or the study's own ("own")."""
-    description = library.study(study)
+def tasks_of(study: str, ways: str = "all", file: str = "") -> list[Task]:
+    """The tasks of a study: every split, and every way of pooling or the study's own ("own").
+
+    Args:
+        study: Name of a study of the library.
+        ways: "all" or "own".
+        file: A YAML file that describes the study, instead of its name.
+    """
+    description = read_study(Path(file)).study if file else library.study(study)
     chosen = poolings(description) if ways == "all" else poolings(description)[:1]
-    return [Task(study, split, way) for split in description.splits for way in chosen]
+    return [Task(description.name, split, way, file) for split in description.splits for way in chosen]
 
 
 def perform(task: Task, settings: Mapping[str, Any], folder: Path, quiet: bool) -> tuple[dict[str, Any], bool]:
@@ -111,6 +120,10 @@ def task_key(problem: Problem, split: Split, settings: Mapping[str, Any]) -> str
 
 
 def _problem(task: Task) -> tuple[Problem, Split]:
+    if task.file:
+        own = read_study(Path(task.file))
+        problem = own.problem(pooled(own.study, task.pooling))
+        return problem, make_split(problem.measurements.table, task.split, own.study)
     problem = Problem.from_study(pooled(library.study(task.study), task.pooling))
     return problem, fixed_split(problem, task.split)
 

@@ -29,6 +29,10 @@ MOST_WORKERS = 8
 def configure(parser: ArgumentParser) -> None:
     """Arguments of ``twin benchmark``."""
     parser.add_argument("--studies", metavar="A,B,...", help="these studies (default: all of the library)")
+    parser.add_argument(
+        "--study", action="append", default=[], metavar="FILE.yaml",
+        help="a model and a table of one's own, described in a file; alone, or beside --studies; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--out", metavar="FOLDER", help="folder of the results (benchmark, or benchmark_quick)")
     parser.add_argument(
         "--pooling", choices=("all", "own"), default="all",
@@ -55,19 +59,23 @@ def run(args: Namespace) -> int:
     """
     from twin import library
 
-    chosen = _chosen(args.studies, library.list_studies())
+    chosen = [] if args.study and args.studies is None else _chosen(args.studies, library.list_studies())
     if args.check_splits or args.write_splits:
         return _splits(chosen, write=args.write_splits)
 
     from calibration.benchmark.tables import short_table, write_tables
     from calibration.benchmark.work import tasks_of
+    from calibration.report.leaderboard import write_leaderboard
 
+    ways = "own" if args.quick else args.pooling
+    tasks = [task for study in chosen for task in tasks_of(study, ways)]
+    tasks += [task for file in args.study for task in tasks_of("", ways, file)]
+    if twice := sorted({task.stem for task in tasks if [t.stem for t in tasks].count(task.stem) > 1}):
+        raise TwinError(f"two studies want the name {twice[0]!r}", where="--study", fix="rename one")
     folder = output_folder(args.out or ("benchmark_quick" if args.quick else "benchmark"))
     for part in ("rows", "pages"):
         output_folder(str(folder / part))
     settings = {"seed": args.seed} | (QUICK if args.quick else {name: getattr(args, name) for name in QUICK})
-    ways = "own" if args.quick else args.pooling
-    tasks = [task for study in chosen for task in tasks_of(study, ways)]
     rows: dict[Task, Mapping[str, Any]] = {}
     failures: dict[Task, str] = {}
     begin = time.monotonic()
@@ -83,12 +91,14 @@ def run(args: Namespace) -> int:
         print(f"{done}: gap {figure(row['gap'], 3)}, {row['verdict']} ({note})", flush=True)
         write_tables(_ordered(tasks, rows), settings, folder)
     paths = write_tables(_ordered(tasks, rows), settings, folder)
+    links = [task.page(Path()).as_posix() for task in tasks if task in rows]
+    paths.append(write_leaderboard(_ordered(tasks, rows), links, settings, folder / "benchmark.html"))
     if rows:
         print(f"\n{short_table(_ordered(tasks, rows))}")
     for task, error in failures.items():
         remark(f"{task.label} failed: {error}")
     done = f"{len(rows)} of {len(tasks)} done" + (f", {len(failures)} failed" if failures else "")
-    print(f"\n{done}; tables: {', '.join(map(str, paths))}")
+    print(f"\n{done}; tables and page: {', '.join(map(str, paths))}")
     return 1 if failures else 0
 
 
@@ -168,9 +178,10 @@ Assess every study of the library on every split it allows, with every way of po
 
   twin benchmark --out benchmark
   twin benchmark --studies theophylline,timekill_regoes2004 --draws 250
+  twin benchmark --study mine.yaml --out mine
   twin benchmark --quick
 
-FOLDER gets benchmark.csv, benchmark.json, benchmark.md, pages/ with a page per row, and rows/ with a file per
-finished row. A run that was interrupted goes on where it stopped: a row is computed again only if its model, data,
-held-out rows, study or settings have changed.""",
+FOLDER gets benchmark.html (what wins where), benchmark.csv, benchmark.json, benchmark.md, pages/ with a page per row,
+and rows/ with a file per finished row. A run that was interrupted goes on where it stopped: a row is computed again
+only if its model, data, held-out rows, study or settings have changed.""",
 )

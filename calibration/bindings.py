@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from calibration.noise.censoring import Censoring, kinds_of, upper_of
 from twin.compile.system import System
 from twin.errors import ProblemError
 from twin.experiment.actions import Actions, collect_actions
@@ -30,9 +31,10 @@ class Bindings:
         observable: Name of its observable.
         observables: Distinct observables, in order.
         rows_of: Readings of each observable.
-        value: Readings.
+        value: Readings, or the limits of censored ones (the lower limit of an interval).
+        upper: Upper limits of interval-censored ones; numbers without meaning elsewhere.
         noise: Given standard deviations, NaN where none is given.
-        censored: Whether the value is a detection limit that the reading lies below.
+        kind: How each is censored, a number of `calibration.noise.Censoring`.
     """
 
     system: System
@@ -45,8 +47,14 @@ class Bindings:
     observables: tuple[str, ...]
     rows_of: Mapping[str, Int[np.ndarray, " reading"]]
     value: Float[np.ndarray, " reading"]
+    upper: Float[np.ndarray, " reading"]
     noise: Float[np.ndarray, " reading"]
-    censored: Bool[np.ndarray, " reading"]
+    kind: Int[np.ndarray, " reading"]
+
+    @property
+    def censored(self) -> Bool[np.ndarray, " reading"]:
+        """Which readings are censored in any way."""
+        return self.kind != Censoring.NONE
 
 
 def bind(system: System, table: pd.DataFrame, experiments: Mapping[str, Experiment]) -> Bindings:
@@ -88,8 +96,9 @@ def bind(system: System, table: pd.DataFrame, experiments: Mapping[str, Experime
         observables=observables,
         rows_of={name: np.flatnonzero(observable == name) for name in observables},
         value=table["value"].to_numpy(dtype=float),
+        upper=upper_of(table),
         noise=table["noise"].to_numpy(dtype=float),
-        censored=(table["censoring"] == "left").to_numpy(),
+        kind=kinds_of(table),
     )
 
 

@@ -122,11 +122,14 @@ def draws_to_tree(
     row = {"row": np.arange(len(table))}
     dims = {"reading": ["row"], "mean": ["row"], "theta": ["entry"]}
     tree = arviz_base.from_dict(groups, coords={**row, "entry": list(problem.names)}, dims=dims)
-    for column in ("experiment", "subject", "observable", "time", "censoring"):
+    columns = ("experiment", "subject", "observable", "time", "censoring", "upper")
+    for column in (name for name in columns if name in table):
         tree["observed_data"] = (
             tree["observed_data"]
             .to_dataset()
-            .assign_coords({column: ("row", table[column].to_numpy().astype(float if column == "time" else str))})
+            .assign_coords(
+                {column: ("row", table[column].to_numpy().astype(float if column in ("time", "upper") else str))}
+            )
         )
     tree.attrs |= {
         "problem": problem.name,

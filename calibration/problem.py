@@ -18,6 +18,7 @@ from calibration.compiled import compiled
 from calibration.gradient_mode import by_sensitivities, check_gradient, is_forward
 from calibration.lanes import differentiable
 from calibration.noise import NOISE_MODELS, NoiseModel
+from calibration.noise.censoring import distance_outside
 from calibration.parameters import ParameterVector
 from calibration.prediction import Prediction, Predictor
 from calibration.priors import PriorDensity
@@ -192,9 +193,9 @@ class Problem:
         """The same problem with other rows, for predictions at other times; their values are not read as data.
 
         Args:
-            table: Columns experiment, subject, observable, time, value, noise, censoring; the series must be those of
-                the measurements. Parameters with values of their own in some readings take those of the reading of the
-                same series and observable that is nearest in time.
+            table: Columns experiment, subject, observable, time, value, noise, censoring (upper); the series must be
+                those of the measurements. Parameters with values of their own in some readings take those of the
+                reading of the same series and observable that is nearest in time.
         """
         part = object.__new__(Problem)
         part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
@@ -293,7 +294,8 @@ class Problem:
     def residuals(self, theta: Float[Array, " parameter"]) -> Float[Array, " reading"]:
         """(prediction - reading) / scale, on the scale on which the noise is additive.
 
-        A censored reading counts only by how far its prediction lies above the limit.
+        A censored reading counts only by how far its prediction lies above the limit (left-censored), below it
+        (right-censored), or outside its two limits (interval-censored).
         """
         return self._call(self._residuals, theta)
 
@@ -365,9 +367,9 @@ class Problem:
         table = self.bindings
         residual = jnp.zeros_like(prediction.value)
         for model, rows in self.noise_groups:
-            distance = model.centre(prediction.value[:, rows]) - model.centre(table.value[rows])
-            standard = distance / prediction.scale[:, rows]
-            standard = jnp.where(table.censored[rows], jnp.maximum(standard, 0.0), standard)
+            value, upper, kind = table.value[rows], table.upper[rows], table.kind[rows]
+            predicted = prediction.value[:, rows], prediction.scale[:, rows]
+            standard = distance_outside(model, value, upper, kind, *predicted)
             residual = residual.at[:, rows].set(standard)
         return residual
 
@@ -495,5 +497,5 @@ def _check_readings(table: pd.DataFrame, noise_models: Mapping[str, NoiseModel])
                 f"a reading of {name!r} is {row['value']:g} (subject {row['subject']}, time {row['time']:g})",
                 where="measurements",
                 expected=f"positive readings, since the noise is {model.family}",
-                fix="mark readings below the detection limit as censored, or use normal noise",
+                fix="mark readings below the detection limit (and intervals from 0) as left, or use normal noise",
             )

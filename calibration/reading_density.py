@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from calibration.bindings import Bindings
 from calibration.noise import NoiseModel
+from calibration.noise.censoring import log_density_of
 from calibration.prediction import Prediction
 
 
@@ -18,7 +19,7 @@ def reading_density(
     groups: Sequence[tuple[NoiseModel, slice | Int[np.ndarray, " reading"]]],
     prediction: Prediction,
     value: Float[Array, "draw reading"] | None = None,
-    censored: Bool[Array, "draw reading"] | None = None,
+    kind: Int[Array, "draw reading"] | None = None,
 ) -> Float[Array, "draw reading"]:
     """Log density of every reading; minus infinity where its series could not be integrated.
 
@@ -27,20 +28,18 @@ def reading_density(
         groups: The readings of each noise model.
         prediction: Predictions of many vectors.
         value: Other values in the places of the table's, for every vector its own.
-        censored: Which of them are limits that the reading lies below.
+        kind: How they are censored; none in a way that no reading of the table is. Upper limits are the table's.
     """
     values = table.value if value is None else value
-    limits = table.censored if censored is None else censored
+    kinds = table.kind if kind is None else kind
     parts = []
     for model, rows in groups:
-        y, below_limit = values[..., rows], limits[..., rows]
+        y = values[..., rows]
         # Where the integration failed, harmless numbers keep the derivative finite; the value is replaced below.
         ok = prediction.ok[:, rows]
         f = jnp.where(ok, prediction.value[:, rows], y)
         scale = jnp.where(ok, prediction.scale[:, rows], 1.0)
-        exact = model.log_density(y, f, scale)
-        some = table.censored[rows].any()
-        each = jnp.where(below_limit, model.log_below(y, f, scale), exact) if some else exact
+        each = log_density_of(model, y, table.upper[rows], kinds[..., rows], f, scale, set(table.kind[rows]))
         parts.append(jnp.where(ok & jnp.isfinite(each), each, -jnp.inf))
     if len(parts) == 1:
         return parts[0]

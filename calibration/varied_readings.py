@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float
 
 from calibration.gradient_mode import by_sensitivities, is_forward
 from calibration.lanes import differentiable
+from calibration.noise.censoring import Censoring
 from calibration.prediction import Prediction
 from calibration.problem import Problem
 from calibration.reading_density import reading_density
@@ -25,12 +26,12 @@ class Varied(NamedTuple):
     """Readings of one table, or of many with leading axes.
 
     Args:
-        value: Readings, or the limits of censored ones.
-        censored: Which of them are limits that the reading lies below; 1 or 0.
+        value: Readings, or the limits of censored ones (the lower limit of an interval; the upper one is the design's).
+        kind: How they are censored: numbers of `calibration.noise.Censoring`, as floats.
     """
 
     value: Float[Array, "*table reading"]
-    censored: Float[Array, "*table reading"]
+    kind: Float[Array, "*table reading"]
 
 
 class VariedReadings:
@@ -53,7 +54,7 @@ class VariedReadings:
     def own(self) -> Varied:
         """The problem's own readings."""
         table = self.problem.bindings
-        return Varied(table.value, table.censored.astype(float))  # type: ignore[arg-type]
+        return Varied(table.value, table.kind.astype(float))  # type: ignore[arg-type]
 
     def __call__(self, theta: Float[Array, " parameter"], readings: Varied) -> Float[Array, ""]:
         """Log-likelihood of one vector for one table; `jax.vmap` over either or both, `jax.grad` in the vector.
@@ -66,25 +67,28 @@ class VariedReadings:
     def draw(self, key: Array, thetas: Float[Array, "draw parameter"]) -> tuple[Varied, Bool[Array, " draw"]]:
         """New readings for many vectors, and whether they could be simulated.
 
-        Where the table has a reading below a limit, a new reading below that limit is censored at it, too.
+        Where the table has a reading below a limit, a new reading below that limit is censored at it, too; likewise
+        above a limit, and between two. What lies elsewhere is read as a number.
         """
         table = self.problem.bindings
         prediction = self.problem.predict_many(thetas)
         value = self.problem.draw_readings(key, prediction)
-        below = table.censored & (value < table.value)
-        value = jnp.where(below, table.value, value)
+        above, kind = value > table.value, table.kind
+        hidden = (kind == Censoring.LEFT) & (value < table.value) | (kind == Censoring.RIGHT) & above
+        hidden |= (kind == Censoring.INTERVAL) & above & (value < table.upper)
+        value = jnp.where(hidden, table.value, value)
         possible = prediction.ok & jnp.isfinite(value)
         for name, rows in table.rows_of.items():
             if self.problem.noise_models[name].positive:
                 possible = possible.at[:, rows].set(possible[:, rows] & (value[:, rows] > 0))
-        return Varied(value, below.astype(float)), jnp.all(possible, axis=1)
+        return Varied(value, jnp.where(hidden, table.kind, 0).astype(float)), jnp.all(possible, axis=1)
 
     def _split(self, x: Float[Array, "draw all"]):
-        thetas, value, censored = jnp.split(x, (self._size, self._size + self._rows), axis=1)
+        thetas, value, kind = jnp.split(x, (self._size, self._size + self._rows), axis=1)
 
         def pointwise(prediction: Prediction) -> Float[Array, "draw reading"]:
             problem = self.problem
-            return reading_density(problem.bindings, problem.noise_groups, prediction, value, censored > 0.5)
+            return reading_density(problem.bindings, problem.noise_groups, prediction, value, jnp.rint(kind))
 
         return thetas, pointwise
 

@@ -36,9 +36,9 @@ TRIES = 200
 
 def detection_limits(problem: Problem) -> dict[str, float]:
     """Limit by observable; minus infinity where readings may take any sign and none is censored."""
-    limits = {}
+    limits, below = {}, (problem.measurements.table["censoring"] == "left").to_numpy()
     for name, rows in problem.bindings.rows_of.items():
-        value, censored = problem.bindings.value[rows], problem.bindings.censored[rows]
+        value, censored = problem.bindings.value[rows], below[rows]
         floor = value.min() if problem.noise_models[name].positive else -np.inf
         limits[name] = value[censored].min() if censored.any() else floor
     return limits

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 GROUP = "twin.models"
 
-#: Columns of every dataset file, in this order; see `Dataset.load`.
+#: Columns of every dataset file, in this order; one with interval-censored readings has "upper" after them.
 COLUMNS = ("experiment", "subject", "observable", "time", "value", "noise", "censoring")
 _NUMBERS = ("time", "value", "noise")
 
@@ -174,11 +174,12 @@ class Dataset:
 
         with self.path.open("r", encoding="utf-8") as stream:
             text = pd.read_csv(stream, comment="#", dtype=str, keep_default_na=False)
-        if tuple(text.columns) != COLUMNS:
+        if tuple(text.columns) not in (COLUMNS, (*COLUMNS, "upper")):
             raise LibraryError(
                 f"the columns are {', '.join(text.columns)}", where=self.file, expected=", ".join(COLUMNS)
             )
-        return text.assign(**{name: text[name].replace("", "nan").astype("float64") for name in _NUMBERS})
+        numbers = [name for name in (*_NUMBERS, "upper") if name in text]
+        return text.assign(**{name: text[name].replace("", "nan").astype("float64") for name in numbers})
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ SCALES = ("lin", "log", "log10")
 LEVELS = ("shared", "subject", "experiment")
 FAMILIES = ("normal", "log_normal", "student_t", "laplace", "log_laplace")
 ESTIMATE_FORM = "NAME:LOWER:UPPER[:SCALE[:PER]], for instance k:0.01:10 or k:0:1:lin"
-_COLUMNS = ("experiment", "subject", "observable", "time", "value", "noise", "censoring")
-_PER_OBSERVABLE = ("value", "noise", "censoring")
+_COLUMNS = ("experiment", "subject", "observable", "time", "value", "noise", "censoring", "upper")
+_PER_OBSERVABLE = ("value", "noise", "censoring", "upper")
 
 
 def whole(minimum: int):
@@ -233,7 +233,8 @@ def _scale(text: str, where: str) -> float | str | None:
 def parse_columns(texts: Sequence[str], model: Model) -> dict[str, Any]:
     """Read ``OURS=HEADER`` pairs: our column names, or observables of the model in a wide table.
 
-    ``noise.OBSERVABLE`` and ``censoring.OBSERVABLE`` are the columns that belong to an observable of a wide table.
+    ``noise.OBSERVABLE``, ``censoring.OBSERVABLE`` and ``upper.OBSERVABLE`` are the columns that belong to an observable
+    of a wide table.
 
     Raises:
         MeasurementError: No '=', an unknown name, or one given twice.

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from scipy.stats import t as student
 
 from calibration.problem import Problem
+from calibration.sim2real.assay import AssayLimits, assay_limits
 from calibration.sim2real.fold import calibrated
-from calibration.sim2real.scale import detection_limits
 from calibration.sim2real.scores import score_readings
 from calibration.sim2real.splits import Fold, Split
 
@@ -50,7 +50,7 @@ def held_out_scores(
     Raises:
         SimulationError: no posterior draw can predict the held-out readings.
     """
-    limits = detection_limits(problem.measurements.table)
+    limits = assay_limits(problem.measurements.table)
     parts = [_scored(problem, fold, rows, scale, limits, starts, seed, sampling, quiet) for fold in split.folds]
     return pd.concat(parts, ignore_index=True)
 
@@ -60,7 +60,7 @@ def _scored(
     fold: Fold,
     rows: np.ndarray,
     scale: Mapping[str, str],
-    limits: np.ndarray,
+    limits: AssayLimits,
     starts: int,
     seed: int,
     sampling: dict[str, Any],

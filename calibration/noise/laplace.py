@@ -31,8 +31,8 @@ class Laplace(AbstractNoiseModel):
     def log_density(self, reading: Readings, prediction: Readings, scale: Readings) -> Readings:
         return laplace.logpdf(reading, prediction, scale)
 
-    def log_below(self, limit: Readings, prediction: Readings, scale: Readings) -> Readings:
-        return log_cdf((limit - prediction) / scale)
+    def log_cdf(self, standard: Readings) -> Readings:
+        return log_cdf(standard)
 
     def draw(self, key: Array, prediction: Readings, scale: Readings) -> Readings:
         return prediction + scale * jax.random.laplace(key, prediction.shape)

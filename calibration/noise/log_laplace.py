@@ -28,8 +28,11 @@ class LogLaplace(AbstractNoiseModel):
         logarithm = jnp.log(reading)
         return laplace.logpdf(logarithm, self.centre(prediction), scale) - logarithm
 
-    def log_below(self, limit: Readings, prediction: Readings, scale: Readings) -> Readings:
-        return log_cdf((jnp.log(limit) - self.centre(prediction)) / scale)
+    def log_cdf(self, standard: Readings) -> Readings:
+        return log_cdf(standard)
+
+    def log_standard_density(self, standard: Readings) -> Readings:
+        return laplace.logpdf(standard)
 
     def draw(self, key: Array, prediction: Readings, scale: Readings) -> Readings:
         return jnp.exp(self.centre(prediction) + scale * jax.random.laplace(key, prediction.shape))

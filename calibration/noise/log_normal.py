@@ -23,8 +23,11 @@ class LogNormal(AbstractNoiseModel):
         logarithm = jnp.log(reading)
         return norm.logpdf(logarithm, self.centre(prediction), scale) - logarithm
 
-    def log_below(self, limit: Readings, prediction: Readings, scale: Readings) -> Readings:
-        return norm.logcdf((jnp.log(limit) - self.centre(prediction)) / scale)
+    def log_cdf(self, standard: Readings) -> Readings:
+        return norm.logcdf(standard)
+
+    def log_standard_density(self, standard: Readings) -> Readings:
+        return norm.logpdf(standard)
 
     def draw(self, key: Array, prediction: Readings, scale: Readings) -> Readings:
         return jnp.exp(self.centre(prediction) + scale * jax.random.normal(key, prediction.shape))

@@ -17,8 +17,8 @@ class Normal(AbstractNoiseModel):
     def log_density(self, reading: Readings, prediction: Readings, scale: Readings) -> Readings:
         return norm.logpdf(reading, prediction, scale)
 
-    def log_below(self, limit: Readings, prediction: Readings, scale: Readings) -> Readings:
-        return norm.logcdf((limit - prediction) / scale)
+    def log_cdf(self, standard: Readings) -> Readings:
+        return norm.logcdf(standard)
 
     def draw(self, key: Array, prediction: Readings, scale: Readings) -> Readings:
         return prediction + scale * jax.random.normal(key, prediction.shape)

@@ -19,9 +19,13 @@ def _log_cdf(df: float, t: Readings) -> Readings:
     """Logarithm of the distribution function.
 
     P(T < t) = 1/2 I_x(df/2, 1/2) with x = df / (df + t^2) for t < 0, and 1 minus that for t > 0
-    (Abramowitz & Stegun 26.7.1, 26.5.27).
+    (Abramowitz & Stegun 26.7.1, 26.5.27). Near the middle 1 - x has lost its digits, and I_x(a, b) = 1 - I_(1-x)(b, a)
+    (26.5.2) has them.
     """
-    tail = 0.5 * betainc(df / 2, 0.5, df / (df + t**2))
+    near, square = t**2 < df, t**2
+    x = jnp.where(near, square, df) / (df + square)
+    share = betainc(jnp.where(near, 0.5, df / 2), jnp.where(near, df / 2, 0.5), x)
+    tail = 0.5 * jnp.where(near, 1 - share, share)
     below = t < 0
     return jnp.where(below, jnp.log(jnp.where(below, tail, 0.5)), jnp.log1p(-jnp.where(below, 0.0, tail)))
 
@@ -46,8 +50,8 @@ class StudentT(AbstractNoiseModel):
     def log_density(self, reading: Readings, prediction: Readings, scale: Readings) -> Readings:
         return student.logpdf(reading, self.df, prediction, scale)
 
-    def log_below(self, limit: Readings, prediction: Readings, scale: Readings) -> Readings:
-        return _log_cdf(self.df, (limit - prediction) / scale)
+    def log_cdf(self, standard: Readings) -> Readings:
+        return _log_cdf(self.df, standard)
 
     def draw(self, key: Array, prediction: Readings, scale: Readings) -> Readings:
         return prediction + scale * jax.random.t(key, self.df, prediction.shape)

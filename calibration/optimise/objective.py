@@ -8,7 +8,9 @@ With predictions f and noise scales s, both functions of theta, the negative log
 where I_f and I_s are the Fisher information of one reading. H is positive semi-definite, also where the Hessian is not,
 and equals the Gauss-Newton matrix for normal noise of known scale. A censored reading has the observed information of
 its probability, -d^2 log P / df^2, which is non-negative because the distribution functions are log-concave near their
-limits; where they are not (Student-t far above the limit) it is cut off at zero.
+limits; where they are not (Student-t far above the limit) it is cut off at zero. Of a narrow interval it can be zero
+though the reading tells much (Laplace, on one side of the kink): there the square of the slope counts if it is larger,
+up to the information of an uncensored reading, and likewise about the scale.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from calibration.compiled import kept_program
+from calibration.noise.censoring import Censoring, log_density_of
 from calibration.priors import PriorDensity
 from calibration.problem import Problem
 from twin.solve import numbers_per_sample
@@ -199,27 +202,27 @@ def reading_weights(problem: Problem, value: Array, scale: Array, ok: Array) -> 
     by_value, by_scale, info_value, info_scale = zero, zero, zero, zero
     log_likelihood = jnp.zeros(value.shape[0])
     for name, rows in table.rows_of.items():
-        model, reading, censored = models[name], table.value[rows], table.censored[rows]
+        model, reading, upper, kind = models[name], table.value[rows], table.upper[rows], table.kind[rows]
         fine = ok[:, rows]
         f = jnp.where(fine, value[:, rows], reading)
         s = jnp.where(fine, scale[:, rows], 1.0)
 
-        def density(f: Array, s: Array, model=model, reading=reading, censored=censored) -> Array:
-            exact = model.log_density(reading, f, s)
-            if not censored.any():
-                return exact
-            return jnp.where(censored, model.log_below(reading, f, s), exact)
+        def density(f: Array, s: Array, model=model, reading=reading, upper=upper, kind=kind) -> Array:
+            return log_density_of(model, reading, upper, kind, f, s, set(kind))
 
         def by_prediction(f: Array, s: Array, density=density) -> Array:
             return jax.grad(lambda x: jnp.sum(density(x, s)))(f)
 
         each = density(f, s)
         slope, d_slope = jax.jvp(lambda x, s=s: by_prediction(x, s), (f,), (jnp.ones_like(f),))
-        of_f, of_s = model.information(f, s)
-        of_f = jnp.where(censored, jnp.maximum(-d_slope, 0.0), of_f)
-        of_s = jnp.where(censored, 0.0, of_s)
+        slope_of_s = jax.grad(lambda x, f=f, density=density: jnp.sum(density(f, x)))(s)
+        all_f, all_s = model.information(f, s)
+        observed, between = jnp.maximum(-d_slope, 0.0), kind == Censoring.INTERVAL
+        of_f = jnp.where(kind == Censoring.NONE, all_f, observed)
+        of_f = jnp.where(between, jnp.maximum(observed, jnp.minimum(slope**2, all_f)), of_f)
+        of_s = jnp.where(between, jnp.minimum(slope_of_s**2, all_s), jnp.where(kind == Censoring.NONE, all_s, 0.0))
         by_value = by_value.at[:, rows].set(jnp.where(fine, slope, 0.0))
-        by_scale = by_scale.at[:, rows].set(jnp.where(fine, jax.grad(lambda x, f=f: jnp.sum(density(f, x)))(s), 0.0))
+        by_scale = by_scale.at[:, rows].set(jnp.where(fine, slope_of_s, 0.0))
         info_value = info_value.at[:, rows].set(jnp.where(fine, of_f, 0.0))
         info_scale = info_scale.at[:, rows].set(jnp.where(fine, of_s, 0.0))
         log_likelihood += jnp.sum(jnp.where(fine, each, -jnp.inf), axis=1)

@@ -11,8 +11,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from calibration.parameters import Entry
 from calibration.petab.errors import UnsupportedPetabError
 from calibration.petab.written_experiments import PeriodWriter, WrittenPeriod, infusion_name
@@ -318,9 +316,15 @@ class _Written:
 
 
 def _check(problem: Problem) -> None:
-    if np.any(problem.measurements.table["censoring"].to_numpy() != ""):
+    said = {"left": "below a detection limit", "right": "above a limit", "interval": "known to lie in an interval only"}
+    table = problem.measurements.table
+    if (censored := table[table["censoring"] != ""]).size:
+        row = censored.iloc[0]
         raise UnsupportedPetabError(
-            "there are readings below a detection limit", where="write_petab", expected="readings that PEtab has"
+            f"there are readings {said[row['censoring']]}: PEtab has no censored readings",
+            where=f"write_petab, {row['observable']!r} at time {row['time']:g} (subject {row['subject']!r})",
+            expected="readings that are numbers",
+            fix="keep the table as CSV (measurements.table.to_csv) beside the model",
         )
     for name, noise in problem.noise.items():
         if noise.family not in _DISTRIBUTIONS:

@@ -16,11 +16,11 @@ from calibration.problem import Problem
 from calibration.prospective.design import check_design, with_design
 from calibration.prospective.frozen import Frozen
 from calibration.provenance import provenance
+from calibration.sim2real.assay import AssayLimits, assay_limits
 from calibration.sim2real.baselines import predict_baselines
 from calibration.sim2real.floor import noise_floor, posterior_sigma
 from calibration.sim2real.fold import Trained, calibrated
 from calibration.sim2real.parameter_table import convergence
-from calibration.sim2real.scale import detection_limits
 from twin.errors import ProblemError
 from twin.experiment import Experiment
 from twin.precision import float64
@@ -96,7 +96,7 @@ def freeze(
         scale = np.asarray(jax.jit(whole.predict_many)(theta).scale)
     table = whole.measurements.table
     # Limits and noise are those of the readings there are: a design has none.
-    limits = table["observable"].map(_known_limits(problem)).astype(float).fillna(-np.inf).to_numpy()
+    limits = _known_limits(problem, table["observable"])
     baselines = predict_baselines(
         table,
         ~asked,
@@ -114,7 +114,7 @@ def freeze(
         scale=scale[:, asked],
         reading=predicted.reading[:, asked],
         sigma=_sigma(problem, whole, predicted.value, scale, asked),
-        limit=limits[asked],
+        limit=limits.lower[asked],
         baselines={name: made.draws for name, made in baselines.items() if made.draws is not None},
         about=_about(whole, problem, trained, question, settings)
         | {"undefined baselines": {n: made.reason for n, made in baselines.items() if made.draws is None}},
@@ -126,9 +126,16 @@ def _spread(count: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, MOST_DRAWS)).round().astype(int))
 
 
-def _known_limits(problem: Problem) -> dict[str, float]:
+def _known_limits(problem: Problem, observable: pd.Series) -> AssayLimits:
+    """The limits of the readings there are, for rows of these observables."""
     table = problem.measurements.table
-    return dict(zip(table["observable"], detection_limits(table), strict=True))
+    known = assay_limits(table)
+
+    def of(ends: Float[np.ndarray, " reading"], otherwise: float) -> Float[np.ndarray, " row"]:
+        by_name = dict(zip(table["observable"], ends, strict=True))
+        return observable.map(by_name).astype(float).fillna(otherwise).to_numpy()
+
+    return AssayLimits(of(known.lower, -np.inf), of(known.upper, np.inf), known.bins)
 
 
 def _sigma(

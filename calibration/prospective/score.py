@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from calibration.noise import NOISE_MODELS
+from calibration.noise.censoring import kinds_of, log_density_of, upper_of
 from calibration.optimise.archive import write_whole
 from calibration.prospective.frozen import KEYS, Frozen
+from calibration.sim2real.assay import assay_limits
 from calibration.sim2real.floor import expected_crps
 from calibration.sim2real.gap import Gap, measure_gap
-from calibration.sim2real.scale import detection_limits, limits_on_score_scale
+from calibration.sim2real.scale import limits_on_score_scale
 from calibration.sim2real.scores import score_readings
 from calibration.sim2real.verdict import Verdict, judge
 from twin.errors import MeasurementError
@@ -108,7 +110,8 @@ def score(frozen: Frozen, measurements: Measurements | pd.DataFrame, *, seed: in
         measurements = measurements.for_model(known)
     table = measurements.table
     rows = _predicted_row(frozen.design, table, measurements.source)
-    limits = np.maximum(frozen.limit[rows], detection_limits(table))
+    found = assay_limits(table)
+    limits = replace(found, lower=np.maximum(frozen.limit[rows], found.lower))
     scale = frozen.about["score_scale"]
     scores = score_readings(
         table,
@@ -124,7 +127,9 @@ def score(frozen: Frozen, measurements: Measurements | pd.DataFrame, *, seed: in
         crps[name] = scored["crps"].to_numpy()
         scores[f"crps {name}"] = crps[name]
     limit = limits_on_score_scale(table, scale, limits)
-    scores["floor"] = expected_crps(frozen.sigma[rows], scores["reading"].to_numpy(), limit)
+    scores["floor"] = expected_crps(
+        frozen.sigma[rows], scores["reading"].to_numpy(), limit, table["observable"].to_numpy()
+    )
     gap = measure_gap(scores, crps, scores["floor"].to_numpy(), left_out=frozen.about["undefined baselines"], seed=seed)
     verdict = judge(gap, float(scores["coverage_90"].mean()))
     unread = frozen.design.drop(index=np.unique(rows))
@@ -158,17 +163,16 @@ def _predicted_row(design: pd.DataFrame, table: pd.DataFrame, source: str) -> In
 def _log_likelihood(
     frozen: Frozen, table: pd.DataFrame, rows: Int[np.ndarray, " reading"]
 ) -> Float[np.ndarray, "draw reading"]:
-    """Log density of each reading under each draw; log probability below the limit where it is censored."""
+    """Log density of each reading under each draw; log probability of what is known of it where it is censored."""
     value, scale = frozen.value[:, rows], frozen.scale[:, rows]
-    y = table["value"].to_numpy(dtype=float)
-    below = (table["censoring"] == "left").to_numpy()
+    y, upper, kind = table["value"].to_numpy(dtype=float), upper_of(table), kinds_of(table)
     found = np.empty_like(value)
     with float64():
         for name, where in table.groupby("observable").indices.items():
             noise = NOISE_MODELS[frozen.about["noise"][name]["family"]](frozen.about["noise"][name]["df"])
-            args = jnp.asarray(y[where]), jnp.asarray(value[:, where]), jnp.asarray(scale[:, where])
-            exact, censored = noise.log_density(*args), noise.log_below(*args)
-            found[:, where] = np.asarray(jnp.where(below[where], censored, exact))
+            known = (jnp.asarray(part[where]) for part in (y, upper, kind))
+            predicted = jnp.asarray(value[:, where]), jnp.asarray(scale[:, where])
+            found[:, where] = np.asarray(log_density_of(noise, *known, *predicted, set(kind[where])))
     return found
 
 

@@ -117,11 +117,15 @@ def _draw_bands(axes: Axes, bands: pd.DataFrame) -> None:
 
 
 def _draw_readings(axes: Axes, readings: pd.DataFrame, held: Bool[np.ndarray, " reading"]) -> None:
-    """Filled marks were seen in calibration, hollow ones held out; triangles lie below the limit."""
-    censored = (readings["censoring"] == "left").to_numpy()
-    for below, marker, size in ((False, "o", 5.5), (True, "v", 6.5)):
+    """Filled marks were calibrated on, hollow ones held out; triangles lie beyond a limit, bars are intervals."""
+    kind = readings["censoring"].to_numpy()
+    for word, marker, size in (("", "o", 5.5), ("left", "v", 6.5), ("right", "^", 6.5), ("interval", "_", 7.5)):
         for hollow in (False, True):
-            rows = readings.loc[(censored == below) & (held == hollow)]
+            rows = readings.loc[(kind == word) & (held == hollow)]
+            if word == "interval" and len(rows):
+                style = "dashed" if hollow else "solid"
+                ends = rows["value"].to_numpy(dtype=float), rows["upper"].to_numpy(dtype=float)
+                axes.vlines(rows["time"].to_numpy(dtype=float), *ends, color=canvas.INK, linestyle=style, zorder=4)
             axes.plot(
                 rows["time"].to_numpy(dtype=float),
                 rows["value"].to_numpy(dtype=float),
@@ -174,6 +178,9 @@ def _describe(panel: Panel, held: Bool[np.ndarray, " reading"]) -> str:
     said += f"{number(values.max())}, {int(held.sum())} of them held out"
     if below:
         said += f", {below} below the detection limit"
+    for word, where in (("right", "above the upper limit"), ("interval", "known to lie in an interval")):
+        if count := int(np.sum(panel.readings["censoring"] == word)):
+            said += f", {count} {where}"
     said += "; no prediction." if panel.bands.empty else ", with the 50 and 90 % predictive bands."
     return f"{said} {panel.remark}".strip()
 

@@ -130,10 +130,12 @@ def predictive_figure(tree: xr.DataTree) -> Figure:
         panel.fill_between(time, low90, high90, color=BLUE, alpha=0.18, linewidth=0, label="90 %")
         panel.fill_between(time, low50, high50, color=BLUE, alpha=0.30, linewidth=0, label="50 %")
         panel.plot(time, middle, color=BLUE, linewidth=1.0)
-        below = observed["censoring"].values[here] == "left"
-        value = observed["reading"].values[here]
-        panel.plot(time[~below], value[~below], "o", color=INK, markersize=3)
-        panel.plot(time[below], value[below], "v", color=ORANGE, markersize=4)
+        kind, value = observed["censoring"].values[here], observed["reading"].values[here]
+        for word, marker, colour, size in (("", "o", INK, 3), ("left", "v", ORANGE, 4), ("right", "^", ORANGE, 4)):
+            panel.plot(time[kind == word], value[kind == word], marker, color=colour, markersize=size)
+        if (between := kind == "interval").any():
+            upper = observed["upper"].values[here]
+            panel.vlines(time[between], value[between], upper[between], color=ORANGE, linewidth=1.5)
         panel.set_title(group, fontsize=8, color=INK)
         dress(panel)
     for panel in panels[len(groups) :]:

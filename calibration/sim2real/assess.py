@@ -10,10 +10,10 @@ from typing import Any, Literal
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from calibration.problem import Problem
 from calibration.provenance import provenance
+from calibration.sim2real.assay import AssayLimits, assay_limits
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.checks import predictive_tests
 from calibration.sim2real.context import read_context
@@ -24,7 +24,6 @@ from calibration.sim2real.fold import FoldResult, bands_table, readings_table, r
 from calibration.sim2real.gap import measure_gap
 from calibration.sim2real.layers import layer_tables
 from calibration.sim2real.parameter_table import convergence, parameter_table
-from calibration.sim2real.scale import detection_limits
 from calibration.sim2real.splits import Split, make_split, split_subject, split_time
 from calibration.sim2real.verdict import NAMES, judge
 from twin import library
@@ -92,7 +91,7 @@ def assess(
     asked = read_context(context) if context is not None else None
     if asked is not None:
         asked.check_subject(problem.model.name, dataset, chosen.name)
-    limits = detection_limits(table)
+    limits = assay_limits(table)
     processes: Processes = "shared" if discrepancy is True else discrepancy or "shared"
     if discrepancy:
         check_discrepancy(problem, chosen, processes)
@@ -138,9 +137,9 @@ def assess(
         provenance=provenance(problem, settings),
         draws=[r.draws for r in results],
         limits={
-            str(name): float(limits[rows][0])
+            str(name): float(limits.lower[rows][0])
             for name, rows in table.groupby("observable").indices.items()
-            if np.isfinite(limits[rows][0])
+            if np.isfinite(limits.lower[rows][0])
         },
     )
     if discrepancy:
@@ -169,9 +168,7 @@ def _split(problem: Problem, table: pd.DataFrame, split: Kind | Split, fraction:
     return make_split(table, split, problem.study)
 
 
-def _floor(
-    problem: Problem, table: pd.DataFrame, results: list[FoldResult], limits: Float[np.ndarray, " reading"]
-) -> Floor:
+def _floor(problem: Problem, table: pd.DataFrame, results: list[FoldResult], limits: AssayLimits) -> Floor:
     """The noise floor; the posterior noise of the first fold is one of its sources."""
     train, thin = results[0].train, max(1, len(results[0].theta) // 100)
     with float64():
@@ -194,9 +191,7 @@ def _floor(
     )
 
 
-def _predictive_tests(
-    problem: Problem, results: list[FoldResult], limits: Float[np.ndarray, " reading"]
-) -> pd.DataFrame:
+def _predictive_tests(problem: Problem, results: list[FoldResult], limits: AssayLimits) -> pd.DataFrame:
     """Named statistics of the training data against their replicates, in the first fold."""
     first, table = results[0], problem.measurements.table
     rows = first.fold.train

@@ -14,9 +14,9 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.stats import kstest
 
+from calibration.sim2real.assay import AssayLimits, as_limits
 from calibration.sim2real.scale import (
     SERIES,
-    detection_limits,
     limits_on_score_scale,
     require_columns,
     to_score_scale,
@@ -44,7 +44,7 @@ def predictive_tests(
     draws: Float[np.ndarray, "draw reading"],
     *,
     scale: Mapping[str, str] | None = None,
-    limits: Float[np.ndarray, "reading"] | None = None,
+    limits: AssayLimits | Float[np.ndarray, "reading"] | None = None,
     statistics: Mapping[str, Statistic] | None = None,
 ) -> pd.DataFrame:
     """Posterior predictive tests of named statistics, per experiment, subject and observable.
@@ -58,21 +58,21 @@ def predictive_tests(
         rows: Rows of a measurements table.
         draws: Replicated readings of these rows, noise included, natural scale.
         scale: Score scale by observable: the statistics are taken there.
-        limits: Detection limits, natural scale; both sides are clamped there. Default
-        `detection_limits(rows)`. statistics: Other statistics by name: functions (values [..., reading],
+        limits: Limits, natural scale; both sides are clamped there. Default those of `rows`.
+        statistics: Other statistics by name: functions (values [..., reading],
         times, limits) to [...].
 
     Returns:
         Columns experiment, subject, observable, statistic, readings, observed, replicated (median), lower_90,
-        upper_90, p_value. "fraction censored" is left out where there is no detection limit.
+        upper_90, p_value. "fraction censored" (below detection) is left out where there is no detection limit.
 
     Raises:
         MeasurementError: Not a measurements table.
         ProblemError: Draws of the wrong shape or not finite.
     """
     require_columns(rows)
-    limits = detection_limits(rows) if limits is None else np.asarray(limits, dtype=float)
-    limit = limits_on_score_scale(rows, scale, limits)
+    limits = as_limits(limits, rows)
+    limit = limits_on_score_scale(rows, scale, limits).lower
     observed = to_score_scale(rows["value"].to_numpy(dtype=float), rows, scale, limits)
     replicated = to_score_scale(np.atleast_2d(draws), rows, scale, limits, what="replicated readings")
     ordered = rows.reset_index(drop=True).sort_values("time", kind="stable")

@@ -9,12 +9,12 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from calibration.discrepancy.likelihood import MarginalLikelihood
 from calibration.discrepancy.posterior import CERTAINTY, PRACTICAL, Discrepancy, length_prior, sample_discrepancy
 from calibration.discrepancy.prediction import predict_with_discrepancy
 from calibration.problem import Problem
+from calibration.sim2real.assay import AssayLimits
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.check_row import Check, check_table
 from calibration.sim2real.fold import FoldResult
@@ -51,7 +51,7 @@ def add_discrepancy(
     assessment: Assessment,
     problem: Problem,
     results: list[FoldResult],
-    limits: Float[np.ndarray, " reading"],
+    limits: AssayLimits,
     *,
     processes: Processes,
     sampling: dict[str, Any],
@@ -64,7 +64,7 @@ def add_discrepancy(
         assessment: Without discrepancy.
         problem: The problem with all rows.
         results: Results of the folds; their fits are where the chains start.
-        limits: Detection limit of every row, natural scale.
+        limits: Limits of every row, natural scale.
         processes: One discrepancy per observable for all series, or one for each of them.
         sampling: Chains, warm-up and draws.
         seed: Seed of everything random.
@@ -98,9 +98,7 @@ def add_discrepancy(
     )
 
 
-def _scores(
-    problem: Problem, found: Discrepancy, result: FoldResult, limits: Float[np.ndarray, " reading"], seed: int
-) -> pd.DataFrame:
+def _scores(problem: Problem, found: Discrepancy, result: FoldResult, limits: AssayLimits, seed: int) -> pd.DataFrame:
     fold = result.fold
     predicted = predict_with_discrepancy(found, problem, fold.train, seed=seed)
     if predicted.ok.sum() < 2:

@@ -16,7 +16,10 @@ By parts, with (z Phi (1 - Phi))' = Phi (1 - Phi) + z phi (1 - 2 Phi) and
 
     G(a) = -a Phi(a) (1 - Phi(a)) - phi(a) (1 - 2 Phi(a)) + (1 - Phi(sqrt(2) a)) / sqrt(pi),
 
-which tends to 1 / sqrt(pi) as a goes to minus infinity: no limit.
+which tends to 1 / sqrt(pi) as a goes to minus infinity: no limit. An upper limit U takes sigma G((U - mu) / sigma) off.
+An interval from l to u is left out of the integral, too; in its place, with everything in it put at m, stand
+
+    (m - l) F(l) (1 - F(l)) + (u - m) F(u) (1 - F(u)).
 """
 
 from __future__ import annotations
@@ -30,9 +33,9 @@ from jaxtyping import Float, Int
 from scipy.stats import norm
 
 from calibration.noise import NoiseModel
+from calibration.sim2real.assay import AssayLimits, as_limits
 from calibration.sim2real.scale import (
     SERIES,
-    detection_limits,
     limits_on_score_scale,
     require_columns,
     scale_of,
@@ -65,7 +68,7 @@ def noise_floor(
     declared: Mapping[str, float] | None = None,
     posterior: Mapping[str, float] | None = None,
     families: Mapping[str, str] | None = None,
-    limits: Float[np.ndarray, "reading"] | None = None,
+    limits: AssayLimits | Float[np.ndarray, "reading"] | None = None,
     centre: Float[np.ndarray, "reading"] | None = None,
 ) -> Floor:
     """Noise floor of every row of the full table.
@@ -83,16 +86,16 @@ def noise_floor(
         posterior: Posterior noise standard deviation by observable, score scale.
         families: Noise family by observable; with "log_normal" and "log_laplace" the ``noise`` column is the standard
             deviation of the natural logarithm, otherwise it is in the observable's unit.
-        limits: Detection limit of each row, natural scale; default `detection_limits(table)`.
+        limits: Limits of each row, natural scale; default those of the table.
         centre: The noise-free value of each row, score scale, where known; default the reading itself, which
-            puts the truth of a censored reading at the limit.
+            puts the truth of a censored reading at the limit, or at the middle of its interval.
 
     Raises:
         MeasurementError: Not a measurements table.
         ProblemError: A noise that is not positive and finite, or no way to find it for an observable.
     """
     require_columns(table)
-    limits = detection_limits(table) if limits is None else np.asarray(limits, dtype=float)
+    limits = as_limits(limits, table)
     reading = to_score_scale(table["value"].to_numpy(dtype=float), table, scale, limits)
     sigma, sources = np.full(len(table), np.nan), {}
     for observable in dict.fromkeys(str(name) for name in table["observable"]):
@@ -107,8 +110,8 @@ def noise_floor(
             family=(families or {}).get(observable, "normal"),
         )
     centre = reading if centre is None else np.asarray(centre, dtype=float)
-    limit = limits_on_score_scale(table, scale, limits)
-    return Floor(sigma=sigma, score=expected_crps(sigma, centre, limit), sources=sources)
+    score = expected_crps(sigma, centre, limits_on_score_scale(table, scale, limits), table["observable"].to_numpy())
+    return Floor(sigma=sigma, score=score, sources=sources)
 
 
 def posterior_sigma(
@@ -143,18 +146,63 @@ def posterior_sigma(
 def expected_crps(
     sigma: Float[np.ndarray, "reading"],
     centre: Float[np.ndarray, "reading"],
-    limit: Float[np.ndarray, "reading"],
+    limits: AssayLimits | Float[np.ndarray, "reading"],
+    observable: Float[np.ndarray, "reading"] | None = None,
 ) -> Float[np.ndarray, "reading"]:
-    """Expected CRPS of normal noise around `centre`, clamped at `limit` (formula and derivation above)."""
-    sigma = np.asarray(sigma, dtype=float)
+    """Expected CRPS of normal noise around `centre`, within `limits` on the same scale (derivation above).
+
+    Args:
+        sigma: Standard deviations.
+        centre: Noise-free values.
+        limits: Limits, or detection limits alone.
+        observable: Observable of each, needed where `limits` has intervals.
+    """
+    sigma, centre = np.asarray(sigma, dtype=float), np.asarray(centre, dtype=float)
+    if not isinstance(limits, AssayLimits):
+        limits = AssayLimits(np.asarray(limits, dtype=float), np.full(sigma.shape, np.inf))
+    total = _beyond(limits.lower, centre, sigma) - _beyond(limits.upper, centre, sigma)
+    for name, bins in limits.bins.items():
+        rows = np.flatnonzero(observable == name)
+        within = tuple(part[rows] for part in (limits.lower, limits.upper, centre, sigma))
+        for low, high, middle in bins:
+            total[rows] += _of_interval(low, high, middle, *within)
+    # Beyond the limits the terms cancel to rounding error, possibly below zero.
+    return np.maximum(total, 0.0)
+
+
+def _beyond(end: np.ndarray, centre: np.ndarray, sigma: np.ndarray) -> Float[np.ndarray, "reading"]:
+    """Integral of F (1 - F) from `end` to infinity."""
     # Beyond 12 standard deviations G is constant to double precision; the clip keeps -inf * 0 from giving
     # NaN. Readings without any scatter estimate sigma = 0: their floor is 0, not 0 / 0.
-    a = np.clip((limit - centre) / np.where(sigma > 0.0, sigma, 1.0), -12.0, 12.0)
+    a = np.clip((end - centre) / np.where(sigma > 0.0, sigma, 1.0), -12.0, 12.0)
     below = norm.cdf(a)
     above = norm.sf(a)
     tail = norm.sf(np.sqrt(2.0) * a) / np.sqrt(np.pi)
     # Far above the truth the three terms cancel to rounding error, possibly below zero.
     return sigma * np.maximum(-a * below * above - norm.pdf(a) * (above - below) + tail, 0.0)
+
+
+def _of_interval(
+    low: float,
+    high: float,
+    middle: float,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    centre: np.ndarray,
+    sigma: np.ndarray,
+) -> Float[np.ndarray, "reading"]:
+    """What an interval, of which the part between the limits is not told apart, changes in the integral."""
+    taken = _beyond(np.clip(low, lower, upper), centre, sigma) - _beyond(np.clip(high, lower, upper), centre, sigma)
+
+    def step(end: float) -> np.ndarray:
+        if not np.isfinite(end):
+            return np.zeros_like(centre)
+        z = (end - centre) / np.where(sigma > 0.0, sigma, 1.0)
+        # An end outside the limits is no longer one: everything up to the limit lies in the middle, too.
+        return np.where((lower <= end) & (end <= upper), norm.cdf(z) * norm.sf(z) * abs(middle - end), 0.0)
+
+    # Where there is no scatter, F is 0 or 1 everywhere.
+    return np.where(sigma > 0.0, step(low) + step(high) - taken, 0.0)
 
 
 def difference_sigma(table: pd.DataFrame, values: Float[np.ndarray, "reading"]) -> tuple[float, int]:
@@ -172,7 +220,7 @@ def difference_sigma(table: pd.DataFrame, values: Float[np.ndarray, "reading"]) 
         Gasser, Sroka, Jennen-Steinmetz 1986, doi:10.1093/biomet/73.3.625, section 2.
     """
     total, count = 0.0, 0
-    frame = table.assign(y=values, left=(table["censoring"] == "left").to_numpy())
+    frame = table.assign(y=values, left=(table["censoring"] != "").to_numpy())
     for _, series in frame.groupby([*SERIES, "observable"], sort=True):
         by_time = series.groupby("time", sort=True).agg(y=("y", "mean"), left=("left", "any"), n=("y", "size"))
         t, y, left = by_time.index.to_numpy(dtype=float), by_time["y"].to_numpy(), by_time["left"].to_numpy()
@@ -190,7 +238,7 @@ def difference_sigma(table: pd.DataFrame, values: Float[np.ndarray, "reading"]) 
 
 def replicate_sigma(table: pd.DataFrame, values: Float[np.ndarray, "reading"]) -> tuple[float, int]:
     """Pooled standard deviation of uncensored readings repeated at one time in one series, with its df."""
-    known = (table["censoring"] != "left").to_numpy()
+    known = (table["censoring"] == "").to_numpy()
     frame = table.loc[known].assign(y=np.asarray(values)[known])
     groups = frame.groupby([*SERIES, "observable", "time"])["y"]
     df = int((groups.size() - 1).sum())

@@ -14,6 +14,7 @@ from calibration.optimise import Fit, fit
 from calibration.predict import Draws, predict_draws
 from calibration.problem import Problem
 from calibration.sampling import sample
+from calibration.sim2real.assay import AssayLimits
 from calibration.sim2real.baselines import predict_baselines
 from calibration.sim2real.scores import energy_scores, score_readings
 from calibration.sim2real.splits import Fold
@@ -119,7 +120,7 @@ def calibrated(
 def run_fold(
     problem: Problem,
     fold: Fold,
-    limits: Float[np.ndarray, " reading"],
+    limits: AssayLimits,
     *,
     seed: int,
     sampling: dict[str, Any],
@@ -131,7 +132,7 @@ def run_fold(
     Args:
         problem: The problem with all rows.
         fold: Which rows train and which test.
-        limits: Detection limit of every row, natural scale.
+        limits: Limits of every row, natural scale.
         seed: Seed of fit, chains and predictive draws.
         sampling: Further arguments of `calibration.sample`.
         starts: Starts of the fit.

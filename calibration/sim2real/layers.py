@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 
 import twin
 from calibration.problem import Problem
+from calibration.sim2real.assay import assay_limits
 from calibration.sim2real.check_row import Check, check_table
 from calibration.sim2real.checks import conservation, pit_uniformity, positivity
 from calibration.sim2real.fold import FoldResult
@@ -24,7 +25,6 @@ from calibration.sim2real.gap import Gap
 from calibration.sim2real.own_checks import Evidence, own_checks, run_own_checks
 from calibration.sim2real.pit_ecdf import pit_ecdf_check
 from calibration.sim2real.rule_checks import rule_checks
-from calibration.sim2real.scale import detection_limits
 from calibration.sim2real.series_checks import energy_check, series_checks
 from calibration.sim2real.verdict import judge
 from twin import library
@@ -205,7 +205,7 @@ def _statistical(problem: Problem, result: FoldResult, tests: pd.DataFrame) -> l
 def _series(problem: Problem, result: FoldResult) -> list[Check]:
     """Whole series of the first fold as vectors: training ones against replicates, energy scores of both parts."""
     table, draws = problem.measurements.table, result.predicted.reading
-    limits, scale = detection_limits(table), problem.score_scale
+    limits, scale = assay_limits(table), problem.score_scale
     train, test = result.fold.train, result.fold.test
     checks = series_checks(table.loc[train], draws[:, train], scale=scale, limits=limits[train])
     parts = {"energy_train": ("training", train), "energy_held_out": ("held-out", test)}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from calibration.sim2real.assay import AssayLimits, as_limits, assay_limits
 from twin.errors import MeasurementError, ProblemError
 
 COLUMNS = ("experiment", "subject", "observable", "time", "value", "censoring")
@@ -51,35 +52,26 @@ def scale_of(rows: pd.DataFrame, scale: Mapping[str, str] | None) -> list[str]:
 
 
 def detection_limits(table: pd.DataFrame) -> Float[np.ndarray, "reading"]:
-    """Detection limit of each row on the natural scale; minus infinity where there is none.
-
-    The limit is a property of the assay, so it holds for every reading of the observable, censored or not.
-    (Clamping only the readings that turned out censored would make the score improper: a forecaster would
-    be rewarded according to the outcome.) Where an observable has several limits the highest is taken for
-    all its readings: that throws information away but keeps the score proper. Compute this on the full table,
-    then take the rows you score, so that training and test agree.
-    """
+    """Detection limit of each row on the natural scale, as in `assay_limits`; minus infinity where there is none."""
     require_columns(table)
-    censored = (table["censoring"] == "left").to_numpy()
-    highest = table.loc[censored].groupby("observable")["value"].max()
-    return table["observable"].map(highest).astype(float).fillna(-np.inf).to_numpy()
+    return assay_limits(table).lower
 
 
 def to_score_scale(
     values: Float[np.ndarray, "*draw reading"],
     rows: pd.DataFrame,
     scale: Mapping[str, str] | None,
-    limits: Float[np.ndarray, "reading"],
+    limits: AssayLimits | Float[np.ndarray, "reading"],
     *,
     what: str = "readings",
 ) -> Float[np.ndarray, "*draw reading"]:
-    """Clamp values at the detection limit, then take them to the score scale.
+    """Map what the assay does not tell apart to one value, then take the values to the score scale.
 
     Args:
         values: Values on the natural scale; the last axis runs over `rows`.
         rows: Rows of a measurements table.
         scale: "lin" or "log10" by observable; "lin" where not named.
-        limits: Detection limit of each row, natural scale; minus infinity where there is none.
+        limits: Limits of each row, natural scale; or detection limits, minus infinity where there is none.
         what: What the values are, for the error message.
 
     Raises:
@@ -96,7 +88,7 @@ def to_score_scale(
             expected="finite numbers",
             fix="count and drop failed simulations before scoring",
         )
-    clamped = np.maximum(values, limits)
+    clamped = as_limits(limits, rows).map(values, rows["observable"].to_numpy())
     logarithmic = np.array([name == "log10" for name in scale_of(rows, scale)], dtype=bool)
     bad = (clamped <= 0.0) & logarithmic
     if bad.any():
@@ -111,18 +103,29 @@ def to_score_scale(
 
 
 def limits_on_score_scale(
-    rows: pd.DataFrame, scale: Mapping[str, str] | None, limits: Float[np.ndarray, "reading"]
-) -> Float[np.ndarray, "reading"]:
-    """Detection limits on the score scale; minus infinity where there is none.
+    rows: pd.DataFrame,
+    scale: Mapping[str, str] | None,
+    limits: AssayLimits | Float[np.ndarray, "reading"],
+) -> AssayLimits:
+    """Limits on the score scale.
 
     Raises:
-        ProblemError: A detection limit that is not positive on a logarithmic scale.
+        ProblemError: A limit that is not positive on a logarithmic scale.
     """
-    limits = np.asarray(limits, dtype=float)
-    result = np.full(len(rows), -np.inf)
-    finite = np.isfinite(limits)
-    if finite.any():
-        result[finite] = to_score_scale(
-            limits[finite], rows.loc[finite], scale, limits[finite], what="detection limits"
-        )
-    return result
+    limits = as_limits(limits, rows)
+
+    def ends(values: Float[np.ndarray, "reading"]) -> Float[np.ndarray, "reading"]:
+        moved, finite = values.copy(), np.isfinite(values)
+        if finite.any():
+            own = values[finite]
+            moved[finite] = to_score_scale(own, rows.loc[finite], scale, own, what="limits")
+        return moved
+
+    def move(bins: Float[np.ndarray, "bin 3"], observable: str) -> Float[np.ndarray, "bin 3"]:
+        if dict(scale or {}).get(observable, "lin") != "log10":
+            return bins
+        # An interval may begin at zero.
+        return np.log10(bins, where=bins > 0, out=np.full(bins.shape, -np.inf))
+
+    moved = AssayLimits(ends(limits.lower), ends(limits.upper), limits.bins)
+    return moved.on_scale(move)

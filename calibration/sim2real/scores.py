@@ -1,12 +1,13 @@
 """Scores of each held-out reading: CRPS, interval score, coverage, probability integral transform, ELPD.
 
-Left-censoring. Below the detection limit L the assay says only "below L". Forecast and reading are therefore
+Censoring. Below the detection limit L the assay says only "below L". Forecast and reading are therefore
 both mapped through v(x) = max(x, L) before scoring, for every reading of an observable that has a limit,
 censored or not. The CRPS of the mapped forecast is the threshold-weighted CRPS with chaining function v and
 weight 1{x > L} (Allen, Ginsbourger, Ziegel 2023, doi:10.1137/22M1532184, section 3; Gneiting, Ranjan 2011,
 doi:10.1198/jbes.2010.08110). It is proper: v does not depend on the outcome, and the score is the ordinary
 CRPS of the law of v(Y), which the true law of Y minimises in expectation. The same argument holds for the
-interval score.
+interval score, for an upper limit U with v(x) = min(x, U), and for readings that are only known to lie in an interval,
+with v(x) its middle everywhere in it (`calibration.sim2real.assay`).
 
 A forecast with a point mass at L has no exact central 90 % interval, so the usual indicator "is the reading
 in the interval" would exceed its nominal rate even for a perfect forecaster. Coverage is therefore the
@@ -24,9 +25,9 @@ import scoringrules
 from jaxtyping import Float
 from scipy.special import logsumexp
 
+from calibration.sim2real.assay import AssayLimits, as_limits
 from calibration.sim2real.scale import (
     SERIES,
-    detection_limits,
     limits_on_score_scale,
     require_columns,
     scale_of,
@@ -44,7 +45,7 @@ def score_readings(
     draws: Float[np.ndarray, "draw reading"],
     *,
     scale: Mapping[str, str] | None = None,
-    limits: Float[np.ndarray, "reading"] | None = None,
+    limits: AssayLimits | Float[np.ndarray, "reading"] | None = None,
     log_likelihood: Float[np.ndarray, "draw reading"] | None = None,
     on_score_scale: bool = False,
     seed: int = 0,
@@ -55,16 +56,16 @@ def score_readings(
         rows: Rows of a measurements table to be scored.
         draws: Predictive draws of each reading, measurement noise included, natural scale.
         scale: Score scale by observable, "lin" (default) or "log10".
-        limits: Detection limit of each row, natural scale, -inf for none. Default: from the censored rows
-            among `rows`; better `detection_limits(full_table)[test]`, which also knows limits met in training
-            only.
+        limits: Limits of each row, natural scale, or detection limits alone, -inf for none. Default: from the
+            censored rows among `rows`; better `assay_limits(full_table)[test]`, which also knows limits met in
+            training only.
         log_likelihood: Log density (log probability where censored) of each reading under each draw.
         on_score_scale: The draws are on the score scale already (baselines predict there).
         seed: Seed of the randomised PIT; one uniform number per reading is consumed.
 
     Returns:
-        A table with the index of `rows`, their identifying columns, and: ``scale``; ``limit`` and ``reading``
-        (clamped) on the score scale; ``median``, ``lower_50``, ``upper_50``, ``lower_90``, ``upper_90`` of
+        A table with the index of `rows`, their identifying columns, and: ``scale``; ``limit`` (of detection) and
+        ``reading`` (clamped) on the score scale; ``median``, ``lower_50``, ``upper_50``, ``lower_90``, ``upper_90`` of
         the clamped predictive; ``crps``; ``interval_score_50``, ``interval_score_90``; ``coverage_50``,
         ``coverage_90`` (see the module's docstring); ``pit``; ``elpd`` (NaN without `log_likelihood`).
 
@@ -83,18 +84,18 @@ def score_readings(
             f"the predictive draws have shape {draws.shape}",
             expected=f"(draws, {len(rows)}) with two draws or more",
         )
-    limits = detection_limits(rows) if limits is None else np.asarray(limits, dtype=float)
-    limit = limits_on_score_scale(rows, scale, limits)
+    limits = as_limits(limits, rows)
+    on_scale = limits_on_score_scale(rows, scale, limits)
     reading = to_score_scale(rows["value"].to_numpy(dtype=float), rows, scale, limits)
     if on_score_scale:
-        predicted = np.maximum(_finite(draws), limit)
+        predicted = on_scale.map(_finite(draws), rows["observable"].to_numpy())
     else:
         predicted = to_score_scale(draws, rows, scale, limits, what="predictive draws")
     predicted = np.sort(predicted, axis=0)
 
     scores = rows.loc[:, list(KEPT)].copy()
     scores["scale"] = scale_of(rows, scale)
-    scores["limit"], scores["reading"] = limit, reading
+    scores["limit"], scores["reading"] = on_scale.lower, reading
     scores["median"] = np.median(predicted, axis=0)
     # The PWM estimator equals the "fair" (unbiased) one and needs no draw-by-draw table. Unbiased, because
     # the twin and the baselines come with different numbers of draws and must not be judged by that.
@@ -123,7 +124,7 @@ def energy_scores(
     draws: Float[np.ndarray, "draw reading"],
     *,
     scale: Mapping[str, str] | None = None,
-    limits: Float[np.ndarray, "reading"] | None = None,
+    limits: AssayLimits | Float[np.ndarray, "reading"] | None = None,
     most: int = ENERGY_DRAWS,
 ) -> Float[np.ndarray, "reading"]:
     """Energy score of each series and observable: its readings as one vector, so that it counts how they hang together.
@@ -137,7 +138,7 @@ def energy_scores(
         rows: Rows of a measurements table to be scored.
         draws: Joint predictive draws, measurement noise included, natural scale.
         scale: Score scale by observable, "lin" (default) or "log10".
-        limits: Detection limit of each row, natural scale, -inf for none; default as in `score_readings`.
+        limits: Limits of each row, natural scale, or detection limits alone; default as in `score_readings`.
         most: Draws used, evenly spread over those given: the pairs need their square in memory.
 
     Returns:
@@ -146,7 +147,7 @@ def energy_scores(
     References:
         Gneiting, Raftery 2007, doi:10.1198/016214506000001437, equation 22.
     """
-    limits = detection_limits(rows) if limits is None else np.asarray(limits, dtype=float)
+    limits = as_limits(limits, rows)
     draws = np.asarray(draws, dtype=float)
     chosen = np.unique(np.linspace(0, len(draws) - 1, min(most, len(draws))).round().astype(int))
     reading = to_score_scale(rows["value"].to_numpy(dtype=float), rows, scale, limits)
@@ -202,7 +203,7 @@ def summarise_scores(scores: pd.DataFrame, by: str | Sequence[str] | None = None
     grouped = scores.assign(_=0).groupby(keys or "_", sort=True)
     table = pd.DataFrame(grouped[means].mean())
     table.insert(0, "readings", grouped.size())
-    table["censored"] = grouped["censoring"].agg(lambda column: int((column == "left").sum()))
+    table["censored"] = grouped["censoring"].agg(lambda column: int((column != "").sum()))
     table["elpd"] = grouped["elpd"].sum(min_count=1)
     return table.reset_index(drop=not keys)
 

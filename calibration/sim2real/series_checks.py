@@ -11,6 +11,7 @@ import pandas as pd
 import scoringrules
 from jaxtyping import Float
 
+from calibration.sim2real.assay import AssayLimits
 from calibration.sim2real.check_row import Check
 from calibration.sim2real.checks import STATISTICS
 from calibration.sim2real.scale import SERIES, limits_on_score_scale, to_score_scale
@@ -42,7 +43,7 @@ def series_checks(
     draws: Float[np.ndarray, "draw reading"],
     *,
     scale: Mapping[str, str],
-    limits: Float[np.ndarray, " reading"],
+    limits: AssayLimits | Float[np.ndarray, " reading"],
     seed: int = 0,
 ) -> list[Check]:
     """MMD, classifier and sliced Wasserstein tests of observed series against replicates of the twin.
@@ -55,7 +56,7 @@ def series_checks(
         rows: Rows of a measurements table.
         draws: Replicated readings of these rows, noise included, natural scale.
         scale: Score scale by observable.
-        limits: Detection limit of each row.
+        limits: Limits of each row, or detection limits alone.
         seed: Seed of draws, permutations and simulations.
     """
     made = series_vectors(rows, draws, scale, limits)
@@ -107,13 +108,13 @@ def series_vectors(
     rows: pd.DataFrame,
     draws: Float[np.ndarray, "draw reading"],
     scale: Mapping[str, str],
-    limits: Float[np.ndarray, " reading"],
+    limits: AssayLimits | Float[np.ndarray, " reading"],
 ) -> Vectors:
     """Readings on the grid that all series share; where grids differ, the named statistics of each observable.
 
     Features that do not vary among replicates are left out.
     """
-    limit = limits_on_score_scale(rows, scale, limits)
+    limit = limits_on_score_scale(rows, scale, limits).lower
     values = to_score_scale(rows["value"].to_numpy(dtype=float), rows, scale, limits)
     replicated = to_score_scale(draws, rows, scale, limits, what="replicated readings")
     both = np.concatenate([values[None], replicated])
@@ -149,7 +150,7 @@ def energy_check(
     draws: Float[np.ndarray, "draw reading"],
     *,
     scale: Mapping[str, str],
-    limits: Float[np.ndarray, " reading"],
+    limits: AssayLimits | Float[np.ndarray, " reading"],
     seed: int = 0,
 ) -> Check:
     """Mean energy score of whole series, beside that of replicates of the twin scored in the same way.

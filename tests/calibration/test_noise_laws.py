@@ -116,6 +116,73 @@ def test_tails_have_finite_values_and_derivatives(model: NoiseModel, standard: f
     assert slope <= 0
 
 
+def above(model: NoiseModel, limit: np.ndarray) -> np.ndarray:
+    return np.asarray(model.log_above(jnp.asarray(limit), jnp.asarray(F), jnp.asarray(S)))
+
+
+def between(model: NoiseModel, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    ends = jnp.asarray(lower), jnp.asarray(upper)
+    return np.asarray(model.log_between(*ends, jnp.asarray(F), jnp.asarray(S)))
+
+
+INTERVALS = ((-12.0, 8.0), (-3.0, -0.5), (-0.04, 0.03), (-0.5, 3.0), (0.0, 0.5), (3.0, 8.0), (2.0, 2.001))
+
+
+@pytest.mark.parametrize(("first", "last"), INTERVALS)
+def test_probabilities_below_between_and_above_add_to_one(model: NoiseModel, first: float, last: float) -> None:
+    ends = at(model, np.asarray(first)), at(model, np.asarray(last))
+    parts = np.array([below(model, ends[0]), between(model, *ends), above(model, ends[1])])
+    assert np.exp(parts).sum() == pytest.approx(1.0, abs=1e-14)
+
+
+@pytest.mark.parametrize(("first", "last"), [*INTERVALS, (-40.0, -39.0), (39.0, 39.5), (30.0, 30.0 + 1e-6)])
+def test_probability_between_is_the_integral_of_the_density(model: NoiseModel, first: float, last: float) -> None:
+    """Also far out in both tails, where one minus the distribution function has no digits left."""
+    x, w = np.polynomial.legendre.leggauss(200)
+    meet = np.clip(0.0, first, last)
+    halves = [(start, stop) for start, stop in ((first, meet), (meet, last)) if stop > start]
+    nodes = np.concatenate([start + (stop - start) * (x + 1) / 2 for start, stop in halves])
+    weights = np.concatenate([(stop - start) * w / 2 for start, stop in halves])
+    reading, jacobian = as_readings(model, nodes, weights)
+    expected = logsumexp(density(model, reading), b=jacobian)
+    found = between(model, at(model, np.asarray(first)), at(model, np.asarray(last)))
+    # Limits and nodes are rounded: in the tail of a normal a distance of eps * 40 changes the log density by
+    # eps * 1600. A narrow interval is known to eps * 40 over its width.
+    rounding = 8 * np.finfo(float).eps * (1600 + (1 + abs(first)) / (last - first))
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-12 + rounding)
+
+
+@pytest.mark.parametrize("standard", [-30.0, *NEAR, 30.0])
+def test_probability_above_is_that_below_a_mirrored_limit(model: NoiseModel, standard: float) -> None:
+    mirror = below(model, at(model, np.asarray(-standard)))
+    assert above(model, at(model, np.asarray(standard))) == pytest.approx(mirror, rel=1e-12)
+
+
+@pytest.mark.parametrize("standard", [-30.0, *NEAR, 30.0])
+def test_a_shrinking_interval_tends_to_the_density(model: NoiseModel, standard: float) -> None:
+    width = 1e-6
+    ends = [at(model, np.asarray(standard + side * width / 2)) for side in (-1, 1)]
+    slope = between(model, *ends) - np.log(ends[1] - ends[0])
+    # By symmetry the error is of the square of the width, but for the kink of a Laplace density: width / 4.
+    assert slope == pytest.approx(density(model, at(model, np.asarray(standard))), abs=width)
+
+
+# No end lies at zero, where the slope of a Laplace law has a kink that differences would straddle.
+@pytest.mark.parametrize(("first", "last"), [(first or 0.05, last) for first, last in (*INTERVALS, (-40.0, -39.0))])
+def test_slopes_of_censored_probabilities_agree_with_differences(model: NoiseModel, first: float, last: float) -> None:
+    lower, upper = (jnp.asarray(at(model, np.asarray(end))) for end in (first, last))
+    kinds = (lambda f, s: model.log_between(lower, upper, f, s), lambda f, s: model.log_above(upper, f, s))
+    for log_probability in kinds:
+        for argument, by in ((0, (1e-5, 0.0)), (1, (0.0, 1e-5))):
+            slope = jax.grad(log_probability, argnums=argument)(F, S)
+            forward, back = (log_probability(F + sign * by[0], S + sign * by[1]) for sign in (1, -1))
+            # Rounding of the logarithms over the step, and third derivatives, which grow with the distance.
+            size = 1 + max(abs(first), abs(last))
+            assert slope == pytest.approx((forward - back) / 2e-5, rel=1e-6, abs=1e-9 * size**2)
+        curvature = jax.grad(jax.grad(log_probability))(F, S)
+        assert np.isfinite(curvature)
+
+
 def test_draws_follow_the_distribution_function(model: NoiseModel) -> None:
     draws = np.asarray(model.draw(jax.random.key(5), jnp.full(20_000, F), jnp.full(20_000, S)))
     assert stats.kstest(draws, lambda x: np.exp(below(model, x))).pvalue > 1e-3

@@ -54,7 +54,7 @@ def assemble(
     check_replicates(raw, readings, options.replicates)
     times = np.array([reading.time for reading in readings], dtype=np.float64)
     times, time_unit = time_in_model(raw, layout.time, times, model, options.time_unit)
-    values, noise, units = values_in_model(raw, readings, model, options)
+    values, upper, noise, units = values_in_model(raw, readings, model, options)
     table = frame(
         {
             "experiment": [reading.experiment for reading in readings],
@@ -63,7 +63,8 @@ def assemble(
             "time": times.tolist(),
             "value": values.tolist(),
             "noise": noise.tolist(),
-            "censoring": ["left" if reading.below else "" for reading in readings],
+            "censoring": [reading.censoring for reading in readings],
+            "upper": upper.tolist(),
         }
     )
     return Assembled(table, time_unit, units, dropped)

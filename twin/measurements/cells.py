@@ -9,6 +9,9 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal
 
+#: How a reading is censored: not at all, below a limit, above one, or between two.
+type Censoring = Literal["", "left", "right", "interval"]
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?", re.ASCII)
@@ -39,11 +42,11 @@ class Value:
 
     Args:
         number: The number, or the limit of a censored reading; NaN if there is none.
-        below: True if the cell says that the reading is below the detection limit.
+        censoring: "left" or "right" if the cell says that the reading is below or above a limit.
     """
 
     number: float
-    below: bool = False
+    censoring: Censoring = ""
 
 
 def is_missing(cell: Any) -> bool:
@@ -83,19 +86,19 @@ def read_number(cell: Any) -> float:
 
 
 def read_value(cell: Any) -> Value:
-    """A value, which may be written as a censored one: ``"<50"`` or ``"BLQ"``.
+    """A value, which may be written as a censored one: ``"<50"``, ``"BLQ"`` or ``">1000"``.
 
     Raises:
-        CellError: Neither a number nor a censored one, or censored from above.
+        CellError: Neither a number nor a censored one.
     """
     if isinstance(cell, str):
         text = cell.strip()
         if text.lower() in _BELOW:
-            return Value(math.nan, below=True)
+            return Value(math.nan, "left")
         if text.startswith("<") and text.lower() not in _MISSING:
-            return Value(read_number(text.lstrip("<= ") or text), below=True)
+            return Value(read_number(text.lstrip("<= ") or text), "left")
         if text.startswith(">"):
-            raise CellError(*_right(text))
+            return Value(read_number(text.lstrip(">= ") or text), "right")
     return Value(read_number(cell))
 
 
@@ -108,11 +111,11 @@ def read_name(cell: Any) -> str:
     return str(cell).strip()
 
 
-def read_censoring(cell: Any) -> Literal["", "left"]:
-    """A censoring word: "" or "left".
+def read_censoring(cell: Any) -> Censoring:
+    """A censoring word: "", "left", "right" or "interval".
 
     Raises:
-        CellError: An unknown word, or one for another kind of censoring.
+        CellError: An unknown word.
     """
     word = read_name(cell).lower()
     if word in _UNCENSORED:
@@ -120,20 +123,13 @@ def read_censoring(cell: Any) -> Literal["", "left"]:
     if word in _LEFT:
         return "left"
     if word in _RIGHT:
-        raise CellError(*_right(read_name(cell)))
+        return "right"
     if word == "interval":
-        raise CellError("interval censoring is not supported", "'left', or nothing", "remove these rows, and say so")
+        return "interval"
     raise CellError(
         f"{_quoted(read_name(cell))} is not a censoring word",
-        "'left', '1' or 'true' for a reading below the detection limit; '', '0' or 'false' otherwise",
-    )
-
-
-def _right(text: str) -> tuple[str, str, str]:
-    return (
-        f"{_quoted(text)}: right-censored readings (above a limit) are not supported",
-        "a number, or a reading below a detection limit",
-        "remove these rows, and say so where the result is reported",
+        "'left', '1' or 'true' for a reading below the detection limit, 'right' or '-1' for one above a limit, "
+        "'interval' for one between value and upper; '', '0' or 'false' otherwise",
     )
 
 

@@ -17,6 +17,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "value": ("value", "dv", "measurement", "conc", "concentration"),
     "noise": ("noise", "sd", "sigma"),
     "censoring": ("censoring", "cens", "censored", "leftcensored", "bql", "blq"),
+    "upper": ("upper", "upperlimit", "upperbound"),
 }
 # "time [h]", "conc (mg/L)": the first opening bracket ends the name.
 _WITH_UNIT = re.compile(r"(?P<name>[^\[(]*?)[\s_]*(?:\[(?P<square>.+)\]|\((?P<round>.+)\))")
@@ -52,12 +53,14 @@ class ValueColumn:
         observable: What is read, where the column has one observable only.
         noise: Standard deviations of the readings.
         censoring: Censoring words of the readings.
+        upper: Upper limits of interval-censored readings.
     """
 
     value: Column
     observable: str | None = None
     noise: Column | None = None
     censoring: Column | None = None
+    upper: Column | None = None
 
 
 @dataclass(frozen=True)

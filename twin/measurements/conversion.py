@@ -47,14 +47,17 @@ def time_in_model(
 
 def values_in_model(
     raw: RawTable, readings: Sequence[Reading], model: ReadsModel | None, options: Options
-) -> tuple[Float[np.ndarray, " reading"], Float[np.ndarray, " reading"], dict[str, str | None]]:
-    """Values and noise in the units of the model's observables, and those units.
+) -> tuple[
+    Float[np.ndarray, " reading"], Float[np.ndarray, " reading"], Float[np.ndarray, " reading"], dict[str, str | None]
+]:
+    """Values, upper limits of intervals and noise in the units of the model's observables, and those units.
 
     Raises:
         MeasurementError: A declared unit contradicts the header, or is that of an unknown observable.
         UnitError: A unit is unknown or does not convert.
     """
     values = np.array([reading.value for reading in readings], dtype=np.float64)
+    upper = np.array([reading.upper for reading in readings], dtype=np.float64)
     noise = np.array([reading.noise for reading in readings], dtype=np.float64)
     groups: dict[tuple[str, int], list[int]] = {}
     for index, reading in enumerate(readings):
@@ -71,8 +74,9 @@ def values_in_model(
         if own is not None:
             where = f"{raw.column(columns.value.index)}, observable {name!r}"
             values[members] = _converted(values[members], own, target, where)
+            upper[members] = _converted(upper[members], own, target, where)
         noise[members] = _noise(raw, columns, noise[members], own, target)
-    return values, noise, result
+    return values, upper, noise, result
 
 
 def _noise(

@@ -9,8 +9,10 @@ from twin.errors import MeasurementError, nearest, suggestion
 from twin.measurements.columns import SYNONYMS, Column, Layout, ValueColumn, plain, split_header
 from twin.measurements.options import ColumnNames, ReadsModel
 from twin.measurements.raw import RawTable
-from twin.measurements.schema import COLUMNS
+from twin.measurements.schema import COLUMNS, UPPER
 
+_KEYS = (*COLUMNS, UPPER)
+_PER_OBSERVABLE = ("value", "noise", "censoring", UPPER)
 # What a message offers as names of the columns that every table needs.
 _EXAMPLES = {"time": ("time", "hours", "days"), "value": ("value", "dv", "conc")}
 
@@ -26,8 +28,8 @@ def find_layout(
     Args:
         raw: The table.
         model: The model whose observables are read.
-        columns: A header by our name. "value", "noise" and "censoring" may map observables to headers (a wide
-            table); None leaves out a column that would be found by its name.
+        columns: A header by our name. "value", "noise", "censoring" and "upper" may map observables to headers
+            (a wide table); None leaves out a column that would be found by its name.
         observable: The only observable, for tables without such a column.
 
     Raises:
@@ -45,13 +47,13 @@ def _checked(columns: Any) -> dict[str, Any]:
             expected="a mapping such as {'time': 'hours', 'value': 'titre'}",
         )
     for key, header in columns.items():
-        if key not in COLUMNS:
+        if key not in _KEYS:
             raise MeasurementError(
                 f"columns has the unknown key {key!r}",
-                expected="our name first, then the table's: " + ", ".join(COLUMNS),
-                fix=suggestion(str(key), COLUMNS),
+                expected="our name first, then the table's: " + ", ".join(_KEYS),
+                fix=suggestion(str(key), _KEYS),
             )
-        by_observable = isinstance(header, Mapping) and key in ("value", "noise", "censoring")
+        by_observable = isinstance(header, Mapping) and key in _PER_OBSERVABLE
         headers = list(header.values()) if by_observable and header else [header]
         if not all(isinstance(each, str) or (each is None and not by_observable) for each in headers):
             raise MeasurementError(
@@ -90,7 +92,7 @@ class _Finder:
             value = self._find("value", required=True)
             assert value is not None
             name = self._only_observable(observable)
-            return (ValueColumn(value, name, self._beside("noise"), self._beside("censoring")),)
+            return (ValueColumn(value, name, *(self._beside(role) for role in _PER_OBSERVABLE[1:])),)
         if observable is not None:
             raise MeasurementError(
                 f"there is an observable column, {observable.header!r}, and one value column per observable",
@@ -98,14 +100,11 @@ class _Finder:
                 expected="one of the two",
                 fix="pass columns={'observable': None, ...} if the table is wide",
             )
-        noise, censoring = (self._beside(role, wide) for role in ("noise", "censoring"))
+        # Many tables have an upper limit of something else; in a wide one it counts only if it is named.
+        roles = [role for role in _PER_OBSERVABLE[1:] if role != UPPER or role in self.mapping]
+        beside = [self._beside(role, wide) for role in roles]
         return tuple(
-            ValueColumn(
-                column,
-                name,
-                noise[name] if isinstance(noise, dict) else noise,
-                censoring[name] if isinstance(censoring, dict) else censoring,
-            )
+            ValueColumn(column, name, *(each[name] if isinstance(each, dict) else each for each in beside))
             for name, column in wide.items()
         )
 
@@ -158,7 +157,7 @@ class _Finder:
         )
 
     def _beside(self, role: str, wide: dict[str, Column] | None = None) -> Any:
-        """The noise or censoring column of a long table, or a dict by observable for a wide one."""
+        """The noise, censoring or upper column of a long table, or a dict by observable for a wide one."""
         mapped = self.mapping.get(role)
         if isinstance(mapped, Mapping):
             if wide is None:

@@ -37,13 +37,15 @@ def read_measurements(
     model.
 
     Readings below a detection limit are marked in a censoring column (1, true, left; the value is then the
-    limit), written as ``<50``, or found by `detection_limit`.
+    limit), written as ``<50``, or found by `detection_limit`. Readings above a limit are marked as -1 or right, or
+    written as ``>1000``. Readings known to lie between two limits are marked as interval: the value is the lower limit,
+    and a column upper (upper_limit, upper_bound) has the upper one.
 
     Args:
         path: A CSV or TSV file.
         model: The model that has the observables; without it nothing is converted.
         columns: The file's headers by our names, ``{"time": "hours_post_infection", "value": "titre"}``. For
-            a wide table, "value" (and "noise", "censoring") map observables to headers, ``{"value": {"V":
+            a wide table, "value" (and "noise", "censoring", "upper") map observables to headers, ``{"value": {"V":
             "virus"}}``. None as a header ignores a column that would be found by its name.
         observable: What was read, in a table without an observable column; not needed if the model has only
             one.
@@ -56,7 +58,7 @@ def read_measurements(
         replicates: "allow" takes several readings of a series at one time if they differ, "identical" also if
             they are equal, "error" takes none.
         allow_negative_time: Whether readings before time 0 may stand.
-        varying_limits: Whether the detection limit of one observable may differ between rows.
+        varying_limits: Whether the limit of left- or right-censored readings of one observable may differ between rows.
         delimiter: What separates columns; default by suffix and header.
 
     Returns:

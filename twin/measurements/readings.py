@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twin.errors import MeasurementError, suggestion
-from twin.measurements.cells import CellError, Value, read_censoring, read_name, read_number, read_value
+from twin.measurements.cells import CellError, Censoring, Value, read_censoring, read_name, read_number, read_value
 from twin.measurements.columns import Column, Layout, ValueColumn
 from twin.measurements.options import Options
 from twin.measurements.raw import RawTable
@@ -31,9 +31,10 @@ class Reading:
         subject: Name of the subject.
         observable: What was read.
         time: When; NaN if missing.
-        value: The number, or the detection limit if censored; NaN if missing.
+        value: The number, or the limit if censored (the lower one of an interval); NaN if missing.
         noise: Standard deviation of the reading; NaN if not given.
-        below: True if it is below the detection limit.
+        censoring: How it is censored.
+        upper: Upper limit of an interval-censored reading; NaN if not given.
     """
 
     row: int
@@ -44,7 +45,8 @@ class Reading:
     time: float
     value: float
     noise: float
-    below: bool
+    censoring: Censoring
+    upper: float
 
 
 def collect(raw: RawTable, layout: Layout, known: Sequence[str], options: Options) -> tuple[list[Reading], int]:
@@ -73,7 +75,10 @@ def collect(raw: RawTable, layout: Layout, known: Sequence[str], options: Option
     for columns in layout.values:
         values: list[Value] = _parsed(raw, columns.value, read_value)
         noise = _parsed(raw, columns.noise, read_number) if columns.noise else None
-        words = _parsed(raw, columns.censoring, read_censoring) if columns.censoring else None
+        words: list[Censoring] | None = _parsed(raw, columns.censoring, read_censoring) if columns.censoring else None
+        kinds = _kinds(raw, columns, values, words)
+        # Without intervals the column is of something else, as of confidence intervals: it is ignored like others.
+        upper = _parsed(raw, columns.upper, read_number) if columns.upper and "interval" in kinds else None
         by_column.append(
             [
                 Reading(
@@ -85,7 +90,8 @@ def collect(raw: RawTable, layout: Layout, known: Sequence[str], options: Option
                     time=times[row],
                     value=value.number,
                     noise=noise[row] if noise else math.nan,
-                    below=value.below or bool(words and words[row]),
+                    censoring=kinds[row],
+                    upper=upper[row] if upper else math.nan,
                 )
                 for row, value in enumerate(values)
             ]
@@ -119,6 +125,25 @@ def _parsed(raw: RawTable, column: Column, read: Callable[[Any], Any]) -> list[A
             [row for row, _ in bad], column.index, first.found, expected=first.expected, fix=first.fix
         ) from None
     return parsed
+
+
+def _kinds(raw: RawTable, columns: ValueColumn, values: list[Value], words: list[Censoring] | None) -> list[Censoring]:
+    """How each reading is censored, as its cell or the word beside it says; refuses two that contradict."""
+    if words is None:
+        return [value.censoring for value in values]
+    bad = [
+        row
+        for row, (value, word) in enumerate(zip(values, words, strict=True))
+        if value.censoring and word and value.censoring != word
+    ]
+    if bad:
+        raise raw.fault(
+            bad,
+            columns.value.index,
+            f"the cell says {values[bad[0]].censoring!r}, the censoring column {words[bad[0]]!r}",
+            expected="the same in both, or one of them empty",
+        )
+    return [value.censoring or word for value, word in zip(values, words, strict=True)]
 
 
 def _names(raw: RawTable, column: Column | None, default: str) -> list[str]:
@@ -162,8 +187,8 @@ def _refuse_unknown(raw: RawTable, readings: list[Reading], layout: Layout, know
 
 
 def _without_missing(raw: RawTable, readings: list[Reading], options: Options) -> list[Reading]:
-    """Readings that have a value, or that are below a limit still to be filled in."""
-    empty = [reading for reading in readings if math.isnan(reading.value) and not reading.below]
+    """Readings that have a value, or that are censored: their limits are checked later."""
+    empty = [reading for reading in readings if math.isnan(reading.value) and not reading.censoring]
     if empty and options.missing == "error":
         raise raw.fault(
             [reading.row for reading in empty],
@@ -172,7 +197,7 @@ def _without_missing(raw: RawTable, readings: list[Reading], options: Options) -
             expected="a number in every row",
             fix="pass missing='drop' to leave such rows out",
         )
-    kept = [reading for reading in readings if not math.isnan(reading.value) or reading.below]
+    kept = [reading for reading in readings if not math.isnan(reading.value) or reading.censoring]
     if not kept:
         raise MeasurementError(
             "there are no readings: every value is missing", where=raw.source, expected="at least one value"

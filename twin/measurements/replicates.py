@@ -13,7 +13,7 @@ def check_replicates(raw: RawTable, readings: Sequence[Reading], rule: Replicate
     """Refuses repeated readings as the rule says.
 
     Two equal numbers are far likelier a row that was pasted twice than two equal measurements, so "allow"
-    refuses them; two readings below one detection limit are equal by nature and stand.
+    refuses them; two readings beyond one limit are equal by nature and stand.
 
     Raises:
         MeasurementError: A repeated reading that the rule refuses.
@@ -25,7 +25,7 @@ def check_replicates(raw: RawTable, readings: Sequence[Reading], rule: Replicate
     for reading in readings:
         key: tuple[object, ...] = (reading.experiment, reading.subject, reading.observable, reading.time)
         if rule == "allow":
-            if reading.below:
+            if reading.censoring:
                 continue
             key = (*key, reading.value)
         if (first := seen.setdefault(key, reading)) is not reading:

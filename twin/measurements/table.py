@@ -15,7 +15,7 @@ from twin.errors import MeasurementError
 from twin.measurements.assembly import assemble
 from twin.measurements.options import ColumnNames, Missing, Options, ReadsModel, Replicates
 from twin.measurements.raw import from_frame
-from twin.measurements.schema import COLUMNS, NUMBERS, check_schema
+from twin.measurements.schema import NUMBERS, UPPER, check_schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,9 @@ class Measurements:
 
     Args:
         table: Columns experiment, subject, observable (str), time [time_unit], value, noise [units] (float64;
-            noise is NaN where not given) and censoring ("" or "left": the value is then the detection limit).
+            noise is NaN where not given) and censoring ("", or "left" and "right": the value is then the limit that
+            the reading lies below or above, or "interval": the value is then the lower limit, and a further column,
+            upper, has the upper one, and NaN in other rows).
         source: Where the readings come from: a path, or a name.
         time_unit: Unit of the times, None if nobody said.
         units: Unit of values and noise by observable, None if nobody said.
@@ -73,7 +75,7 @@ class Measurements:
             "time_unit": time_unit,
             "units": MappingProxyType({name: (units or {}).get(name) for name in present}),
             "dropped": dropped,
-            "_table": table.reset_index(drop=True).copy(),
+            "_table": _without_empty_upper(table).reset_index(drop=True).copy(),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -127,7 +129,7 @@ class Measurements:
         converted = Measurements.from_table(
             self._table,
             model,
-            columns={name: name for name in COLUMNS},
+            columns={name: name for name in self._table.columns},
             time_unit=self.time_unit,
             value_units=known,
             replicates="identical",
@@ -165,8 +167,8 @@ class Measurements:
         for row in self._table.itertuples(index=False, name=None):
             # repr of a float is exact and the same everywhere; + 0.0 makes -0.0 the 0.0 that it equals.
             cells = [
-                repr(cell + 0.0) if name in NUMBERS else repr(str(cell))
-                for name, cell in zip(COLUMNS, row, strict=True)
+                repr(cell + 0.0) if name in (*NUMBERS, UPPER) else repr(str(cell))
+                for name, cell in zip(self._table.columns, row, strict=True)
             ]
             digest.update(("\x1f".join(cells) + "\n").encode("utf-8"))
         return digest.hexdigest()
@@ -220,12 +222,14 @@ class Measurements:
         raise AttributeError(f"Measurements cannot be changed ({name})")
 
     def __repr__(self) -> str:
-        times, censored = self._table["time"], self._table["censoring"].tolist().count("left")
+        times, words = self._table["time"], self._table["censoring"].tolist()
+        said = (("left", "below detection"), ("right", "above a limit"), ("interval", "in intervals"))
+        censored = ", ".join(f"{words.count(kind)} {what}" for kind, what in said if kind in words)
         parts = [
             _count(len(self), "reading") + " of " + ", ".join(_with_unit(*item) for item in self.units.items()),
             f"{len(self.series)} series in {_count(len(self.experiments), 'experiment')}",
             f"time {times.min():g} to {times.max():g}" + (f" {self.time_unit}" if self.time_unit else ""),
-            f"{censored} below detection" if censored else "",
+            censored,
             f"{self.dropped} without value left out" if self.dropped else "",
             f"from {self.source}",
         ]
@@ -235,6 +239,11 @@ class Measurements:
         shown = self._table.head(_PREVIEW).to_html(index=False, na_rep="", border=0)
         more = f"<p>{_count(len(self) - _PREVIEW, 'more reading')}</p>" if len(self) > _PREVIEW else ""
         return f"<div><p>{html.escape(repr(self))}</p>{shown}{more}</div>"
+
+
+def _without_empty_upper(table: pd.DataFrame) -> pd.DataFrame:
+    """Tables without interval-censored readings have one form only, so that equal readings have equal hashes."""
+    return table if UPPER not in table or "interval" in set(table["censoring"]) else table.drop(columns=UPPER)
 
 
 def _count(number: int, noun: str) -> str:

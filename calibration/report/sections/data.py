@@ -72,6 +72,13 @@ def _legend(assessment: Assessment) -> Markup:
             f'<path d="M15 4.5 h9 l-4.5 9 z" fill="var(--paper)" {ink}/>'
         )
         items.append(key(triangles, words))
+    if (assessment.readings["censoring"] == "right").to_numpy().any():
+        triangle = f'<path d="M8.5 13.5 h9 l-4.5 -9 z" fill="var(--ink)" {ink}/>'
+        items.append(key(triangle, "above the upper limit (filled: used, hollow: held out)"))
+    if (assessment.readings["censoring"] == "interval").to_numpy().any():
+        items.append(
+            key(f'<path d="M13 1 v16" {ink}/>', "known to lie in this interval (solid: used, dashed: held out)")
+        )
     if assessment.limits:
         line = '<path d="M1 9 h24" stroke="var(--muted)" stroke-width="1.6" stroke-dasharray="6 4"/>'
         items.append(key(line, "detection limit"))

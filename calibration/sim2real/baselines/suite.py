@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from calibration.sim2real.assay import AssayLimits, as_limits
 from calibration.sim2real.baselines.gaussian_process import GaussianProcess
 from calibration.sim2real.baselines.mean import mean_baseline
 from calibration.sim2real.baselines.persistence import persistence_baseline
 from calibration.sim2real.baselines.spline import spline_baseline
 from calibration.sim2real.baselines.task import Baseline, Task, UndefinedBaselineError
-from calibration.sim2real.scale import SERIES, detection_limits, require_columns, to_score_scale
+from calibration.sim2real.scale import SERIES, require_columns, to_score_scale
 from twin.errors import ProblemError
 
 BASELINES: Mapping[str, Baseline] = MappingProxyType(
@@ -52,7 +53,7 @@ def predict_baselines(
     *,
     scale: Mapping[str, str] | None = None,
     covariate: Mapping[str, float] | None = None,
-    limits: Float[np.ndarray, "reading"] | None = None,
+    limits: AssayLimits | Float[np.ndarray, "reading"] | None = None,
     draws: int = 2000,
     seed: int = 0,
     baselines: Mapping[str, Baseline] | None = None,
@@ -66,7 +67,7 @@ def predict_baselines(
         scale: Score scale by observable.
         covariate: A number per experiment (dose, start of treatment); a range of more than tenfold is
             taken on a logarithmic axis. Used only if it covers every experiment of the table.
-        limits: Detection limit of every row of the table, natural scale; default `detection_limits(table)`.
+        limits: Limits of every row of the table, natural scale; default those of the table.
         draws: Number of predictive draws.
         seed: Seed; each baseline and observable gets its own stream.
         baselines: Other baselines than the usual four, by name.
@@ -91,7 +92,7 @@ def predict_baselines(
             "training and test rows overlap or one of them is empty",
             expected="two disjoint, non-empty sets of rows",
         )
-    limits = detection_limits(table) if limits is None else np.asarray(limits, dtype=float)
+    limits = as_limits(limits, table)
     tasks = _tasks(table, train, test, scale, covariate, limits)
     chosen = BASELINES if baselines is None else baselines
     streams = np.random.default_rng(seed).spawn(len(chosen))
@@ -129,7 +130,7 @@ def _tasks(
     test: Bool[np.ndarray, "reading"],
     scale: Mapping[str, str] | None,
     covariate: Mapping[str, float] | None,
-    limits: Float[np.ndarray, "reading"],
+    limits: AssayLimits,
 ) -> dict[str, tuple[Task, np.ndarray]]:
     """A task per held-out observable, with the positions of its rows among the test rows."""
     frame = pd.DataFrame(

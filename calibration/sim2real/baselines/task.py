@@ -2,8 +2,8 @@
 
 Every baseline is a function ``(Task, Generator) -> Forecast`` for one observable. It sees the training rows
 that the twin was calibrated on and the design (not the values) of the test rows. Readings below the detection
-limit enter training at the limit: the baselines have no censored likelihood. The scores clamp forecasts there
-too, so this costs them little.
+limit enter training at the limit, those of an interval at its middle: the baselines have no censored likelihood.
+The scores map forecasts in the same way, so this costs them little.
 """
 
 from __future__ import annotations

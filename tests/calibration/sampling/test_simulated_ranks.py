@@ -80,7 +80,7 @@ def test_readings_as_an_argument_count_as_a_problem_of_them(decay, table_of_rows
     likelihood = VariedReadings(first)
     with float64():
         theta = first.nominal + 0.1
-        moved = Varied(second.bindings.value, likelihood.own.censored)
+        moved = Varied(second.bindings.value, likelihood.own.kind)
         both = jax.tree.map(lambda *x: np.stack(x), likelihood.own, moved)
         values = jax.vmap(likelihood, in_axes=(None, 0))(theta, both)
         np.testing.assert_allclose(values, [first.log_likelihood(theta), second.log_likelihood(theta)], rtol=1e-10)
@@ -89,9 +89,9 @@ def test_readings_as_an_argument_count_as_a_problem_of_them(decay, table_of_rows
         drawn, possible = likelihood.draw(jax.random.key(0), np.repeat(theta[None], 400, axis=0))
         assert possible.all()
         assert (drawn.value[:, 3] >= 0.5 - 1e-12).all()
-        hidden = np.asarray(drawn.censored)[:, 3].mean()
+        hidden = np.asarray(drawn.kind)[:, 3].mean()
         assert 0.02 < hidden < 1.0
-        assert not np.asarray(drawn.censored)[:, :3].any()
+        assert not np.asarray(drawn.kind)[:, :3].any()
 
 
 @pytest.mark.slow

@@ -159,7 +159,7 @@ def test_subset_refuses(mask, message):
         (canonical(value=[0.0, 1.0, math.inf]), "row 2, column 'value': inf cannot stand here"),
         (canonical(noise=[0.0, 1.0, 1.0]), "row 0, column 'noise': 0.0 cannot stand here"),
         (canonical(noise=[1.0, math.inf, 1.0]), "row 1, column 'noise': inf cannot stand here"),
-        (canonical(censoring=["", "right", ""]), "row 1, column 'censoring': right cannot stand here"),
+        (canonical(censoring=["", "above", ""]), "row 1, column 'censoring': above cannot stand here"),
     ],
 )
 def test_the_constructor_takes_only_the_schema(table, message):

@@ -230,7 +230,7 @@ def test_assess_from_end_to_end(capsys):
     Path("context.yaml").write_text(CONTEXT, encoding="utf-8")
     assert main(["assess", *PLAIN, *SHORT, "--split", "time", "--context", "context.yaml", "--out", "results"]) == 0
     shown = capsys.readouterr().out
-    for word in ("Held out: time >", "spline", "worst R-hat", "report.html", "not tested: L6"):
+    for word in ("Held out: time >", "spline", "worst R-hat", "report.html", "discrepancy.*", "not tested: L1"):
         assert word in shown
     assert Path("results/report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert {"crps", "coverage_90", "floor"} <= set(pd.read_csv("results/scores.csv").columns)

@@ -139,7 +139,7 @@ def _check(problem: Problem) -> None:
                 expected="normal or log_normal noise, for which the process can be integrated out",
             )
     table = problem.measurements.table
-    if (censored := (table["censoring"] == "left").to_numpy()).any():
+    if (censored := (table["censoring"] != "").to_numpy()).any():
         raise ProblemError(
             f"{int(censored.sum())} readings are censored",
             where="discrepancy",

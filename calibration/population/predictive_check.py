@@ -18,6 +18,7 @@ from scipy import stats
 
 from calibration.population.estimate import PopulationFit
 from calibration.predict import predict_draws
+from calibration.sim2real.assay import assay_limits
 from twin.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def predictive_check(
             fix="raise max_steps",
         )
     table = problem.measurements.table
-    simulated = drawn.reading[usable]
+    # What an assay cannot tell apart is not told apart in simulated readings either.
+    simulated = assay_limits(table).map(drawn.reading[usable], table["observable"].to_numpy())
     columns = ["experiment", "subject", "observable", "time", "value", "censoring"]
     return PredictiveCheck(
         bins=_bins(table, simulated, bins),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NUMBERS = ("TIME", "DV", "AMT", "RATE", "EVID", "MDV", "ADDL", "II", "CENS", "SS")
 OTHER_NAMES = {"DUR": "TINF", "ADM": "CMT"}
 READING, DOSE, OTHER, RESET, RESET_AND_DOSE = range(5)
+CENSORING = {-1: "right", 0: "", 1: "left"}
 EVENTS = "0 (reading), 1 (dose), 2 (other), 3 (reset) or 4 (reset and dose)"
 
 Targets = str | Mapping[str | int, str]
@@ -90,7 +91,7 @@ def read_event_table(
 
     Raises:
         MeasurementError: The table cannot be used; the message names line and column. Refused are doses at steady state
-            (SS), rates that are to be estimated (RATE below 0), and readings above a limit (CENS -1).
+            (SS) and rates that are to be estimated (RATE below 0).
         UnitError: A unit is unknown or does not fit.
 
     Example:
@@ -203,9 +204,9 @@ class _Rows:
                 raise self.fault(row, "TIME", "the time is missing", "a number in every row")
             if self.is_reading(row) and np.isnan(self.number["DV"][row]):
                 raise self.fault(row, "DV", "a reading has no value", fix="mark the row with MDV 1, or remove it")
-            if self.is_reading(row) and self.get("CENS", row) not in (0, 1):
+            if self.is_reading(row) and self.get("CENS", row) not in (-1, 0, 1):
                 found = f"the censoring is {self.get('CENS', row):g}"
-                raise self.fault(row, "CENS", found, "0, or 1 for a reading below the limit in DV")
+                raise self.fault(row, "CENS", found, "0, or 1 and -1 for a reading below and above the limit in DV")
 
 
 def _occasions(rows: _Rows) -> list[tuple[list[int], float]]:
@@ -301,7 +302,7 @@ def _measurements(
             "observable": read,
             "time": rows.number["TIME"][readings],
             "value": rows.number["DV"][readings],
-            "censoring": ["left" if rows.get("CENS", row) == 1 else "" for row in readings],
+            "censoring": [CENSORING[int(rows.get("CENS", row))] for row in readings],
         },
         index=[rows.raw.rows[row] for row in readings],
     )

@@ -121,9 +121,10 @@ def test_limits_other_rows_and_covariates(oral: Model, tmp_path: Path) -> None:
         "1,2,.,.,0,1,0,70",
         "1,3,.,.,2,1,0,70",
         "2,1,0.7,.,0,0,0,82.5",
+        "2,2,9.5,.,0,0,-1,82.5",
     ]
     found = read(tmp_path, oral, lines, covariates=["WT"])
-    assert found.measurements.table["censoring"].tolist() == ["left", ""]
+    assert found.measurements.table["censoring"].tolist() == ["left", "", "right"]
     assert found.others == 2
     assert found.covariates["WT"].to_dict() == {"1": 70.0, "2": 82.5}
     assert found.experiments["doses_2"].doses == ()
@@ -146,7 +147,7 @@ def test_limits_other_rows_and_covariates(oral: Model, tmp_path: Path) -> None:
         (["ID,TIME,DV,AMT,SS", "1,0,.,5,1", "1,1,2,.,0"], "events.csv:2, column 'SS': the dose is at steady state"),
         (["ID,TIME,DV,AMT,RATE", "1,0,.,5,-2", "1,1,2,.,0"], "column 'RATE': the rate is -2, to be estimated"),
         (["ID,TIME,DV,AMT,ADDL", "1,0,.,5,3", "1,1,2,.,0"], "column 'ADDL': 3 further doses without an interval"),
-        (["ID,TIME,DV,AMT,CENS", "1,0,.,5,0", "1,1,2,.,-1"], "column 'CENS': the censoring is -1"),
+        (["ID,TIME,DV,AMT,CENS", "1,0,.,5,0", "1,1,2,.,3"], "column 'CENS': the censoring is 3"),
         (["ID,TIME,DV,AMT", "1,0,.,5"], "no row is a reading"),
     ],
 )

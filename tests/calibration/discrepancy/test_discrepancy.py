@@ -10,6 +10,7 @@ import calibration
 import twin
 from calibration.discrepancy import discrepancy_figure, sample_discrepancy
 from calibration.discrepancy.likelihood import MarginalLikelihood
+from calibration.discrepancy.posterior import Discrepancy
 from twin.errors import ProblemError
 
 TIMES = np.linspace(0.0, 10.0, 30)
@@ -64,6 +65,30 @@ def test_without_amplitude_it_is_the_likelihood_of_the_problem():
 def test_what_cannot_be_integrated_out_is_refused(problem, match):
     with pytest.raises(ProblemError, match=match):
         MarginalLikelihood(decay(0.0, **problem))
+
+
+def test_readings_at_steady_state_are_refused():
+    problem = decay(0.0)
+    table = problem.measurements.table.assign(time=np.where(np.arange(30) == 29, np.inf, TIMES))
+    with pytest.raises(ProblemError, match="at steady state"):
+        MarginalLikelihood(problem.at(table))
+
+
+def test_what_a_course_cannot_be_of():
+    draws = np.ones((1, 2, 1))
+    problem = decay(0.0)
+    own, shared = (
+        Discrepancy(MarginalLikelihood(problem, shared=alike), np.ones((1, 2, 2)), draws, draws, 0)
+        for alike in (False, True)
+    )
+    with pytest.raises(ProblemError, match="'z' is not read"):
+        shared.course(TIMES, "z")
+    with pytest.raises(ProblemError, match="every series has its own discrepancy"):
+        own.course(TIMES, "y")
+    with pytest.raises(ProblemError, match="all series have one discrepancy"):
+        shared.course(TIMES, "y", ("e", "1"))
+    with pytest.raises(ProblemError, match="there is no series"):
+        own.course(TIMES, "y", ("e", "2"))
 
 
 @pytest.mark.slow

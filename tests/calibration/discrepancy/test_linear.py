@@ -1,10 +1,10 @@
-"""The exact posterior of the size: what it does not depend on, its coverage, and how often it raises a false alarm."""
+"""The exact posterior of the size: against SciPy's densities, its coverage, and how often it raises a false alarm."""
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, multivariate_normal
 
-from calibration.discrepancy.linear import draw_readings, size_posterior
+from calibration.discrepancy.linear import AMPLITUDES, draw_readings, size_posterior
 from calibration.discrepancy.posterior import length_prior
 from twin.errors import ProblemError
 
@@ -17,6 +17,29 @@ def simulated(amplitude: np.ndarray, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     centre, spread = length_prior(TIMES)
     return draw_readings(TIMES, amplitude, np.exp(centre + spread * rng.normal(size=len(amplitude))), rng)
+
+
+def test_it_is_the_integral_over_everything_else():
+    """Parameters and noise by brute force: a normal prior of b that is flat beside what an amplitude of 8 adds."""
+    y = simulated(np.array([1.5]), seed=2)[0]
+    centre, spread = length_prior(TIMES)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(24)
+    picked = np.arange(60, 150, 25)
+    wanted = []
+    for a in AMPLITUDES[picked]:
+        total = 0.0
+        for node, weight in zip(nodes, weights, strict=True):
+            x = np.sqrt(5) * np.abs(TIMES[:, None] - TIMES) / np.exp(centre + spread * node)
+            noise = np.eye(20) + a**2 * (1 + x + x**2 / 3) * np.exp(-x)
+            wide = 1e6 * DESIGN @ DESIGN.T
+            # Down to 0.01: with an amplitude of 8 the noise is an eighth of what scatters.
+            for s in np.exp(np.linspace(np.log(0.01), np.log(10), 60)):
+                # In units of s, so that the matrix stays well conditioned; s**2 undoes what that does to a flat prior.
+                density = multivariate_normal.logpdf(y, np.zeros(20), s**2 * (noise + wide))
+                total += weight * s**2 * np.exp(density)
+        wanted.append(total * a * np.exp(-a))
+    found = size_posterior(TIMES, DESIGN, y[None]).weight[0, picked]
+    np.testing.assert_allclose(found / found.sum(), np.array(wanted) / np.sum(wanted), rtol=2e-3)
 
 
 def test_whatever_the_mechanism_can_make_does_not_matter():

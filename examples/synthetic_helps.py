@@ -6,10 +6,12 @@ real subjects: learning curves over real subjects, adaptation, and whether learn
 subjects.
 
     uv run python examples/synthetic_helps.py
+    uv run python examples/synthetic_helps.py --seed 2     # another cohort of virtual subjects
 """
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from pathlib import Path
 
 import calibration
@@ -26,12 +28,12 @@ LEARNER = "ridge"
 COLOURS = {"real": "#333333", "pooled": "#d55e00", "corrected": "#1f5f8b", "synthetic": "#8a8a8a"}
 
 
-def main(folder: Path = Path("out")) -> None:
+def main(folder: Path = Path("out"), seed: int = 0) -> None:
     """Synthesize, train, test, draw."""
     folder.mkdir(parents=True, exist_ok=True)
     problem = calibration.Problem.from_study(STUDY)
     dose = library.study(STUDY).covariate
-    cohort = calibration.synthesize(problem, SUBJECTS, seed=0)
+    cohort = calibration.synthesize(problem, SUBJECTS, seed=seed)
     print(cohort)
     synthetic, real = (
         early_examples(table, EARLY, TARGET, covariate=dose)
@@ -81,4 +83,6 @@ def draw(table, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = ArgumentParser(description="Do synthetic subjects help?")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the virtual subjects (0)")
+    main(seed=parser.parse_args().seed)

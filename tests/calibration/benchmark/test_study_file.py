@@ -104,7 +104,7 @@ def test_the_example_becomes_a_row(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("calibration.sim2real.assessment.Assessment.to_html", lambda self, path: path.write_text("x"))
     for part in ("rows", "pages"):
         (tmp_path / part).mkdir()
-    settings = {"seed": 0, "starts": 2, "chains": 1, "warmup": 20, "draws": 20}
+    settings = {"seed": 0, "starts": 2, "chains": 2, "warmup": 50, "draws": 50}
     row, fresh = perform(Task("my_drug", "time", "complete", str(EXAMPLE)), settings, tmp_path, quiet=True)
     assert fresh and "error" not in row
     assert (row["dataset"], row["study"], row["parameters"], row["subjects"]) == ("own_benchmark", "my_drug", 4, 3)

@@ -32,6 +32,9 @@ from twin.precision import float64
 
 Kind = Literal["time", "subject", "experiment"]
 
+LEAST_DRAWS = 25
+"""Pareto smoothing of importance weights wants five draws in the tail, a fifth of all."""
+
 
 def assess(
     problem: Problem,
@@ -75,8 +78,8 @@ def assess(
         The assessment: verdict, gap with interval, tables, draws; ``.to_html(path)`` writes the page.
 
     Raises:
-        ProblemError: the data do not allow the split, the context of use is faulty or about something else, or noise
-            and readings allow no discrepancy.
+        ProblemError: there are too few draws, the data do not allow the split, the context of use is faulty or about
+            something else, or noise and readings allow no discrepancy.
         SimulationError: no fit or no prediction could be integrated.
 
     Example:
@@ -84,6 +87,12 @@ def assess(
         >>> report = calibration.assess(problem, split="time", seed=0)
         >>> print(report.verdict)
     """
+    if chains * draws < LEAST_DRAWS:
+        raise ProblemError(
+            f"{chains} chains of {draws} draws are kept",
+            where="assess",
+            expected=f"at least {LEAST_DRAWS} draws together, for leave-one-out densities",
+        )
     begin = time.perf_counter()
     table = problem.measurements.table
     chosen = _split(problem, table, split, fraction, folds)

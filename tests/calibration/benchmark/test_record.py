@@ -16,7 +16,7 @@ from calibration.benchmark.work import Task, perform
 from twin import library
 from twin.errors import ProblemError
 
-SETTINGS = {"seed": 4, "starts": 2, "chains": 1, "warmup": 15, "draws": 10}
+SETTINGS = {"seed": 3, "starts": 2, "chains": 2, "warmup": 50, "draws": 50}
 
 
 def scores(subjects: int, each: int, values: np.ndarray) -> pd.DataFrame:

@@ -32,9 +32,11 @@ def canonical(**changes):
 def test_public_names_are_locked():
     assert twin.measurements.__all__ == [
         "COLUMNS",
+        "EventTable",
         "Measurements",
         "ReadsModel",
         "Replicates",
+        "read_event_table",
         "read_measurements",
     ]
 

@@ -101,8 +101,7 @@ class Problem:
         self.fixed = dict(fixed or {})
         self.score_scale = dict(score_scale or {})
         _check_tolerance(rtol, atol, max_steps)
-        self.gradient = check_gradient(gradient)
-        self.tolerance = Tolerance(rtol, atol, max_steps)
+        self.gradient, self.tolerance = check_gradient(gradient), Tolerance(rtol, atol, max_steps)
         # What "auto" stands for is chosen when everything else is known.
         self.method = method_named(solver, lambda: METHODS["rodas5p"])
         self.noise = _noise_by_observable(noise, self.measurements.observables)

@@ -15,7 +15,7 @@ import xarray as xr
 from calibration.problem import Problem
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.checks import pit_uniformity
-from calibration.sim2real.gap import MIN_CLUSTERS
+from calibration.sim2real.ratio_interval import MIN_SERIES
 from calibration.sim2real.scale import SERIES
 
 LARGEST_K = 0.7
@@ -130,9 +130,9 @@ def elpd_with_error(scores: pd.DataFrame) -> tuple[float, float]:
     series, each with its own number of readings; below that it is that of a sum over readings and too small.
     """
     values = scores["elpd"].to_numpy(dtype=float)
-    # As for the gap: resampling two series says nothing about others.
+    # As for the gap: two series say nothing about others.
     groups = scores.groupby(list(SERIES), sort=True).ngroup().to_numpy()
-    if groups.max() + 1 < MIN_CLUSTERS:
+    if groups.max() + 1 < MIN_SERIES:
         groups = np.arange(len(values))
     count = int(groups.max()) + 1
     if count < 2:

@@ -130,7 +130,7 @@ def score(frozen: Frozen, measurements: Measurements | pd.DataFrame, *, seed: in
     scores["floor"] = expected_crps(
         frozen.sigma[rows], scores["reading"].to_numpy(), limit, table["observable"].to_numpy()
     )
-    gap = measure_gap(scores, crps, scores["floor"].to_numpy(), left_out=frozen.about["undefined baselines"], seed=seed)
+    gap = measure_gap(scores, crps, scores["floor"].to_numpy(), left_out=frozen.about["undefined baselines"])
     verdict = judge(gap, float(scores["coverage_90"].mean()))
     unread = frozen.design.drop(index=np.unique(rows))
     return ProspectiveScore(gap, verdict, scores, unread, _record(frozen, measurements, gap, verdict, scores, unread))

@@ -131,6 +131,6 @@ def _made_of(gap: Gap) -> Markup:
     how = (
         "Mean CRPS on the held-out readings; lower is better. The gap is (twin − noise floor) / (best curve − "
         "noise floor): 0 is as good as the measurement noise allows, 1 no better than the best curve through the "
-        f"same points, above 1 worse. The interval resamples {gap.clusters} {gap.resampled}."
+        f"same points, above 1 worse. The interval is from {gap.units} {gap.unit}."
     )
     return join(tag("dl", *items, class_="scores"), tag("p", how, class_="small"))

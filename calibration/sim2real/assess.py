@@ -117,7 +117,7 @@ def assess(
         for name in scores.columns
         if name.startswith("crps ") and name.removeprefix("crps ") not in undefined
     }
-    gap = measure_gap(scores, crps, scores["floor"].to_numpy(), left_out=undefined, seed=seed)
+    gap = measure_gap(scores, crps, scores["floor"].to_numpy(), left_out=undefined)
     verdict = judge(gap, float(scores["coverage_90"].mean()))
     tests = _predictive_tests(problem, results, limits)
     parameters = parameter_table(problem, results[0])

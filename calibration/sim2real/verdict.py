@@ -7,7 +7,7 @@ from typing import Literal
 
 from scipy.stats import binomtest
 
-from calibration.sim2real.gap import CLUSTERED, Gap
+from calibration.sim2real.gap import Gap
 
 Label = Literal["better", "no better", "worse", "undefined"]
 Calibration = Literal["about right", "too narrow", "too wide", "not judged"]
@@ -92,7 +92,7 @@ def _sentence(gap: Gap, label: Label) -> str:
         elif gap.difference_high < 0.0:
             side = "better than"
         return f"The gap is undefined: {gap.reason}. The twin ({gap.twin:.3g}) is {side} {baseline} there."
-    basis = f"{gap.clusters} series" if gap.resampled == CLUSTERED else f"{gap.clusters} blocks of readings"
+    basis = f"{gap.units} {gap.unit}"
     interval = f"{100 * gap.level:.0f} % interval {_end(gap.low)} to {_end(gap.high)}"
     numbers = f"(gap {gap.value:.2f}, {interval}, from {basis})"
     if label == "better":
@@ -102,11 +102,8 @@ def _sentence(gap: Gap, label: Label) -> str:
         sentence = f"Worse than {baseline} {numbers}."
     else:
         sentence = f"No better than {baseline} {numbers}: the interval includes 1."
-    if gap.unbounded > 0.0:
-        sentence += (
-            f" In {100 * gap.unbounded:.2g} % of the resamples {baseline} was as good as the noise floor, "
-            "so the interval may be unbounded."
-        )
+    if not gap.bounded:
+        sentence += f" So few readings cannot tell {baseline} from the noise floor, so the interval is unbounded."
     return sentence
 
 

@@ -34,7 +34,8 @@ def test_numbers_are_those_of_the_frozen_draws(frozen_of) -> None:
     np.testing.assert_allclose(result.scores["floor"], 0.1 / np.sqrt(np.pi), rtol=1e-12)  # no detection limit
     assert result.gap.baselines.keys() == {"mean"}
     assert result.gap.left_out["spline"] == "too few"
-    assert result.verdict.label == "better"
+    assert result.gap.value < 1.0
+    assert result.verdict.label == "no better"  # four readings are two blocks of neighbours: too few to say more
     assert result.unread.empty
 
 

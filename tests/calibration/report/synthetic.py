@@ -209,7 +209,7 @@ def _assemble(
 ) -> Assessment:
     names = ("mean", "persistence", "spline", "gaussian process")
     curves = {name: scores[f"crps {name}"].to_numpy() for name in names}
-    gap = measure_gap(scores, curves, scores["floor"].to_numpy(), resamples=500)
+    gap = measure_gap(scores, curves, scores["floor"].to_numpy())
     held = "last days" if split.name == "time" else "subjects"
     return Assessment(
         title=f"Influenza A in {table['subject'].nunique()} volunteers: cells with an eclipse phase, {held} held out",

@@ -41,6 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a file run in one process, unless they say otherwise: what they share is compiled once.
+
+    Cases of the public suites share nothing, and go where there is room.
+    """
+    for item in items:
+        if item.path.name not in JUDGED and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(item.config.rootpath).as_posix()))
+
+
 @pytest.fixture(autouse=True)
 def precision_switch_stays() -> Iterator[None]:
     """Fails a test that leaves JAX's global precision switch other than it found it."""

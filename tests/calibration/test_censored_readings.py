@@ -141,6 +141,7 @@ def test_new_readings_are_censored_where_the_old_ones_were(problem: Problem) -> 
     assert not hidden[:, ~where].any()
 
 
+@pytest.mark.slow
 def test_far_from_the_limits_everything_is_finite(decay: Model) -> None:
     """Predictions of 1 and limits 40 scales away, each kind in a subject of its own."""
     kinds, scale, z = ["left", "right", "interval"], 0.01, 40.0

@@ -87,6 +87,7 @@ def no_pictures(monkeypatch):
     monkeypatch.setattr("calibration.sim2real.assessment.Assessment.to_html", write)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("table")
 def test_calibrate_writes_fit_posterior_and_summary(capsys):
     assert main(["calibrate", *PLAIN, *SHORT, "--out", "results"]) == 0

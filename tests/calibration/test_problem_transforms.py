@@ -74,6 +74,7 @@ def test_transformed_values_are_those_of_a_loop(problem: Problem) -> None:
         np.testing.assert_allclose(jax.vmap(function)(MANY)[1], function(MANY[1]), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("double_precision")
 def test_transformed_derivatives_are_those_of_a_loop(problem: Problem) -> None:
     gradient = jax.jit(jax.grad(problem.log_likelihood))

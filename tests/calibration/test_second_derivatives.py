@@ -103,6 +103,7 @@ def test_hessian_is_symmetric_and_gives_the_products(hessian: np.ndarray, produc
         np.testing.assert_allclose(product(THETA, v)[1], hessian @ v, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_mapped_products_are_those_of_a_loop(dosed: Problem, product: Callable) -> None:
     """Over directions and, nested, over vectors: lanes of one solve."""
     lanes = []

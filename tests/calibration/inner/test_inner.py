@@ -134,6 +134,7 @@ def test_gradient_is_that_of_the_reduced_objective(each: Case) -> None:
     np.testing.assert_allclose(found[:, 0], (around[0] - around[1]) / (2 * step), rtol=1e-6, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_curvature_leaves_out_what_follows(each: Case) -> None:
     """The inverse of a Schur complement is the block of the whole inverse; entries on a bound do not move."""
     with float64():
@@ -297,6 +298,7 @@ def read_back(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return Case(problem, InnerObjective(problem), Objective(problem))
 
 
+@pytest.mark.slow
 def test_petab_version_2_with_priors(read_back: Case) -> None:
     """The best line under priors: by scipy's simplex on the negative log-posterior."""
     problem = read_back.problem

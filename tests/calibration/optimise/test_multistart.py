@@ -128,7 +128,7 @@ def test_saving_and_extending(problem: Problem, whole: Fit, tmp_path: Path) -> N
         calibration.fit(problem, starts=12, extend=whole, quiet=True)
 
 
-@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("inner", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_second_fit_compiles_nothing(problem: Problem, inner: bool, caplog: pytest.LogCaptureFixture) -> None:
     calibration.fit(problem, starts=2, iterations=2, inner=inner, quiet=True)
     with jax.log_compiles(), caplog.at_level("WARNING"):

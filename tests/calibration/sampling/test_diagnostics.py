@@ -95,6 +95,7 @@ def test_draws_of_another_problem_are_refused(problem, tree) -> None:
         predictive_figure(bare)
 
 
+@pytest.mark.slow
 def test_pictures_show_every_entry_and_series(tree) -> None:
     ranks, predictions = chain_rank_figure(tree), predictive_figure(tree)
     assert [axes.get_title() for axes in ranks.axes] == ["k", "A0"]

@@ -28,6 +28,7 @@ def ranks(conjugate) -> RankStatistics:
     return sbc(conjugate.problem, simulations=160, seed=1, quiet=True)
 
 
+@pytest.mark.slow
 def test_ranks_of_a_right_posterior_are_uniform(ranks: RankStatistics) -> None:
     assert ranks.names == ("k", "A0", "log_likelihood")
     assert ranks.ranks.shape == (160, 3)
@@ -43,6 +44,7 @@ def test_ranks_of_a_right_posterior_are_uniform(ranks: RankStatistics) -> None:
     assert "uniform at 1 %" in str(ranks)
 
 
+@pytest.mark.slow
 def test_ranks_of_posteriors_that_are_too_narrow_or_moved_are_not(ranks: RankStatistics) -> None:
     """What is wrong is done to the true values: away from the mean, or by a third of the posterior's width."""
     rng = np.random.default_rng(3)
@@ -54,6 +56,7 @@ def test_ranks_of_posteriors_that_are_too_narrow_or_moved_are_not(ranks: RankSta
         assert "NOT uniform" in str(found)
 
 
+@pytest.mark.slow
 def test_bins_have_enough_simulations(ranks: RankStatistics) -> None:
     assert ranks.bins == 16
     assert replace(ranks, ranks=ranks.ranks[:30]).bins == 4
@@ -67,6 +70,7 @@ def test_too_few_simulations_and_unknown_methods_are_refused(conjugate) -> None:
         sbc(conjugate.problem, method="gibbs")
 
 
+@pytest.mark.slow
 def test_readings_as_an_argument_count_as_a_problem_of_them(decay, table_of_rows) -> None:
     rows = [("e", "1", "y", t, v) for t, v in ((0.0, 2.1), (1.0, 1.3), (2.0, 0.7), (4.0, 0.2))]
     estimates = [Estimate("k", 0.01, 5.0), Estimate("A0", 0.1, 10.0), Estimate("s", 0.01, 2.0, nominal=0.2)]

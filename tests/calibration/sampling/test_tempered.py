@@ -23,7 +23,7 @@ METHODS = {
     "tempering": {"method": "tempering", "draws": 600, "warmup": 200},
     "pathfinder": {"method": "pathfinder", "draws": 400},
 }
-BOTH_SPEEDS = ["smc", pytest.param("tempering", marks=pytest.mark.slow), "pathfinder"]
+FAST_AND_SLOW = ["smc", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tempering", "pathfinder"))]
 
 
 def evidence_is_right(tree: xr.DataTree, exact: float) -> None:
@@ -40,7 +40,7 @@ def means_are_right(tree: xr.DataTree, mean: np.ndarray) -> None:
     assert (np.abs(theta.mean(("chain", "draw")).to_numpy() - mean) < 4 * error).all()
 
 
-@pytest.mark.parametrize("method", BOTH_SPEEDS)
+@pytest.mark.parametrize("method", FAST_AND_SLOW)
 def test_evidence_and_means_of_a_conjugate_posterior(conjugate, method: str) -> None:
     tree = sample(conjugate.problem, **METHODS[method], **QUICK)
     evidence_is_right(tree, conjugate.log_evidence)
@@ -48,7 +48,8 @@ def test_evidence_and_means_of_a_conjugate_posterior(conjugate, method: str) -> 
     assert tree["sample_stats"]["lp"].shape == tree["posterior"]["theta"].shape[:2]
 
 
-@pytest.mark.parametrize("method", BOTH_SPEEDS)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
 def test_both_modes_have_their_weights(bimodal, method: str) -> None:
     tree = sample(bimodal.problem, **METHODS[method], **QUICK)
     evidence_is_right(tree, bimodal.log_evidence)
@@ -62,6 +63,7 @@ def optima(bimodal) -> Fit:
     return fit(bimodal.problem, starts=12, quiet=True)
 
 
+@pytest.mark.slow
 def test_a_reference_around_fits_has_its_own_density_and_a_shorter_path(bimodal, optima: Fit) -> None:
     """Importance sampling of the prior's mass checks that the density of the mixture is the one it is drawn from."""
     with float64():
@@ -77,7 +79,8 @@ def test_a_reference_around_fits_has_its_own_density_and_a_shorter_path(bimodal,
     assert tree.attrs["stages"] <= 4
 
 
-@pytest.mark.parametrize("method", ["smc", pytest.param("tempering", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["smc", "tempering"])
 def test_failed_integrations_are_rejections_that_count(blows_up, method: str) -> None:
     tree = sample(blows_up.problem, **METHODS[method], **QUICK)
     evidence_is_right(tree, blows_up.log_evidence)
@@ -87,6 +90,7 @@ def test_failed_integrations_are_rejections_that_count(blows_up, method: str) ->
     assert float(tree["posterior"]["k"].max()) < 0.5
 
 
+@pytest.mark.slow
 def test_seeds_decide_everything(conjugate) -> None:
     few = {"method": "smc", "draws": 400, "predictive": False, "quiet": True}
     first, again, other = (sample(conjugate.problem, seed=seed, **few) for seed in (2, 2, 3))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from calibration.prospective.freeze import freeze
     from calibration.prospective.frozen import Frozen
     from calibration.prospective.score import ProspectiveScore, score
+    from calibration.qualitative.grades import Grades, ordinal
+    from calibration.qualitative.monotone import MonotoneReadings, monotone
     from calibration.sampling.diagnostics import loo, prior_sensitivity
     from calibration.sampling.posterior import sample
     from calibration.sampling.simulation import RankStatistics, sbc
@@ -47,6 +49,8 @@ _MODULE_OF = {
     "FisherInformation": "calibration.information.fisher",
     "Fit": "calibration.optimise.fit",
     "Frozen": "calibration.prospective.frozen",
+    "Grades": "calibration.qualitative.grades",
+    "MonotoneReadings": "calibration.qualitative.monotone",
     "PairProfile": "calibration.profiles.pair",
     "PredictionProfiles": "calibration.profiles.prediction",
     "Problem": "calibration.problem",
@@ -66,6 +70,8 @@ _MODULE_OF = {
     "freeze": "calibration.prospective.freeze",
     "inner_parameters": "calibration.inner.table",
     "loo": "calibration.sampling.diagnostics",
+    "monotone": "calibration.qualitative.monotone",
+    "ordinal": "calibration.qualitative.grades",
     "prior_sensitivity": "calibration.sampling.diagnostics",
     "profile": "calibration.profiles.likelihood",
     "profile_pair": "calibration.profiles.pair",
@@ -88,6 +94,8 @@ __all__ = [
     "FisherInformation",
     "Fit",
     "Frozen",
+    "Grades",
+    "MonotoneReadings",
     "PairProfile",
     "PredictionProfiles",
     "Problem",
@@ -107,6 +115,8 @@ __all__ = [
     "freeze",
     "inner_parameters",
     "loo",
+    "monotone",
+    "ordinal",
     "prior_sensitivity",
     "profile",
     "profile_pair",

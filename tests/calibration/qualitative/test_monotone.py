@@ -57,7 +57,7 @@ def test_predictions_are_the_function_of_the_observable(both: tuple[MonotoneRead
     table = problem.measurements.table
     amount = table["experiment"].astype(float).to_numpy() * np.exp(-0.7 * table["time"].to_numpy())
     with float64():
-        found = np.asarray(problem.predict_many(theta[None])).ravel()
+        found = np.asarray(problem.predict_many(theta[None]).value)[0]
     np.testing.assert_allclose(found, np.interp(amount, KNOTS, HEIGHTS), rtol=1e-6)
     np.testing.assert_allclose(read.heights(problem, theta)[0], HEIGHTS)
     np.testing.assert_allclose(read.knots, KNOTS)

@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from calibration.benchmark.located_yaml import Place, read_located
 from calibration.problem import Problem
 from calibration.sim2real.splits import KINDS
 from twin import library
-from twin.commands.dosing import parse_change, parse_dose
 from twin.errors import TwinError
 from twin.exchange import read_antimony, read_sbml
 from twin.experiment.experiment import Equilibration, Experiment
+from twin.experiment.notation import parse_change, parse_dose
+from twin.located_yaml import Place, read_located
 from twin.measurements import Measurements, read_measurements
 from twin.model import Model
 from twin.study import Estimate, Level, Noise, NoiseFamily, Prior, PriorFamily, Scale, Study

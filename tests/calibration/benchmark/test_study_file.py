@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.benchmark.located_yaml import LARGEST, read_located
 from calibration.benchmark.study_file import read_study
 from calibration.benchmark.work import Task, perform, tasks_of
 from twin.cli import main
 from twin.errors import ProblemError
 from twin.experiment.experiment import Bolus
+from twin.located_yaml import LARGEST, read_located
 from twin.study import Noise, Prior
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "own_benchmark.yaml"

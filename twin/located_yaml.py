@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from twin.errors import ProblemError, suggestion
+from twin.errors import ProblemError, TwinError, suggestion
 
 LARGEST = 2**20
 """Bytes; a larger file is no description of a study."""
@@ -23,16 +23,18 @@ class Place:
         node: The value as the parser has it.
         key: Its key, from the top: ``estimates[2].lower``.
         file: Name of the file.
+        error: What its faults are raised as.
     """
 
     node: yaml.Node
     key: str
     file: str
+    error: type[TwinError] = ProblemError
 
-    def fault(self, found: str, expected: str | None = None, fix: str | None = None) -> ProblemError:
+    def fault(self, found: str, expected: str | None = None, fix: str | None = None) -> TwinError:
         """An error that names file, line and key."""
         where = f"{self.file}, line {self.node.start_mark.line + 1}" + (f", key {self.key!r}" if self.key else "")
-        return ProblemError(found, where=where, expected=expected, fix=fix)
+        return self.error(found, where=where, expected=expected, fix=fix)
 
     def mapping(self, known: Sequence[str] | None = None, required: Sequence[str] = ()) -> dict[str, Place]:
         """Values by key.
@@ -49,7 +51,7 @@ class Place:
         found: dict[str, Place] = {}
         for key, value in self.node.value:
             name = str(key.value)
-            place = Place(value, f"{self.key}.{name}" if self.key else name, self.file)
+            place = Place(value, f"{self.key}.{name}" if self.key else name, self.file, self.error)
             if name in found:
                 raise place.fault("the key stands twice", fix="give it once")
             if known is not None and name not in known:
@@ -68,7 +70,10 @@ class Place:
         """
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.fault(f"here stands {self._shown()}", "a list")
-        return [Place(node, f"{self.key}[{index}]", self.file) for index, node in enumerate(self.node.value, start=1)]
+        return [
+            Place(node, f"{self.key}[{index}]", self.file, self.error)
+            for index, node in enumerate(self.node.value, start=1)
+        ]
 
     def text(self) -> str:
         """A text; a number counts as the text that was typed.
@@ -99,9 +104,28 @@ class Place:
         """Whether `number` would succeed."""
         try:
             self.number()
-        except ProblemError:
+        except self.error:
             return False
         return True
+
+    def is_mapping(self) -> bool:
+        """Whether here stands a mapping."""
+        return isinstance(self.node, yaml.MappingNode)
+
+    def is_list(self) -> bool:
+        """Whether here stands a list."""
+        return isinstance(self.node, yaml.SequenceNode)
+
+    def whole(self, least: int = 0) -> int:
+        """A whole number of at least `least`.
+
+        Raises:
+            ProblemError: Anything else.
+        """
+        value = self.number()
+        if value != int(value) or value < least:
+            raise self.fault(f"here stands {self._shown()}", f"a whole number of at least {least}")
+        return int(value)
 
     def one_of(self, known: Sequence[str]) -> str:
         """One of some words.
@@ -120,8 +144,13 @@ class Place:
         return "a list" if isinstance(self.node, yaml.SequenceNode) else "a mapping"
 
 
-def read_located(path: Path) -> Place:
+def read_located(path: Path, error: type[TwinError] = ProblemError, what: str = "a study") -> Place:
     """The top of a YAML file.
+
+    Args:
+        path: The file.
+        error: What its faults are raised as.
+        what: What it describes, in words.
 
     Raises:
         ProblemError: It cannot be read, is too large, or is no YAML; the line is named.
@@ -129,15 +158,15 @@ def read_located(path: Path) -> Place:
     try:
         content = path.read_bytes()
         if len(content) > LARGEST:
-            raise ProblemError(f"the file has {len(content)} bytes", where=str(path), expected=f"at most {LARGEST}")
+            raise error(f"the file has {len(content)} bytes", where=str(path), expected=f"at most {LARGEST}")
         node = yaml.compose(content.decode("utf-8"), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise ProblemError(f"the file cannot be read ({error.strerror})", where=str(path)) from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
+    except OSError as fault:
+        raise error(f"the file cannot be read ({fault.strerror})", where=str(path)) from fault
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as fault:
+        mark = getattr(fault, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
-        said = getattr(error, "problem", None) or type(error).__name__
-        raise ProblemError(f"it is no YAML ({said})", where=f"{path}{line}", expected="YAML in UTF-8") from error
+        said = getattr(fault, "problem", None) or type(fault).__name__
+        raise error(f"it is no YAML ({said})", where=f"{path}{line}", expected="YAML in UTF-8") from fault
     if node is None:
-        raise ProblemError("the file is empty", where=str(path), expected="the description of a study")
-    return Place(node, "", path.name)
+        raise error("the file is empty", where=str(path), expected=f"the description of {what}")
+    return Place(node, "", path.name, error)

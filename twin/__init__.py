@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         State,
     )
     from twin.precision import float64
+    from twin.scenario import Endpoint, Factor, Scenario, open_scenario, read_scenario
     from twin.simulation import simulate
     from twin.stochastic import simulate_jumps
     from twin.study import Estimate, Noise, Prior, Study
@@ -76,6 +77,7 @@ _HOME = {
         "State",
     ),
     "twin.precision": ("float64",),
+    "twin.scenario": ("Endpoint", "Factor", "Scenario", "open_scenario", "read_scenario"),
     "twin.simulation": ("simulate",),
     "twin.stochastic": ("simulate_jumps",),
     "twin.study": ("Estimate", "Noise", "Prior", "Study"),
@@ -92,11 +94,13 @@ __all__ = [
     "Cohort",
     "ConservedTotal",
     "Count",
+    "Endpoint",
     "Equilibration",
     "Estimate",
     "Event",
     "EventTable",
     "Experiment",
+    "Factor",
     "Gamma",
     "Infusion",
     "Input",
@@ -112,15 +116,18 @@ __all__ = [
     "Published",
     "Reaction",
     "Reset",
+    "Scenario",
     "State",
     "Study",
     "Triangular",
     "Uniform",
     "float64",
+    "open_scenario",
     "read_antimony",
     "read_event_table",
     "read_measurements",
     "read_sbml",
+    "read_scenario",
     "simulate",
     "simulate_cohort",
     "simulate_jumps",

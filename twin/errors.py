@@ -11,7 +11,9 @@
     ├── ExperimentError           doses, phases or times that make no sense
     ├── MeasurementError          a table of readings that cannot be used
     ├── ProblemError              a calibration problem that is not well posed
+    ├── ScenarioError             a scenario that makes no sense, or a store of another one
     ├── SimulationError           an integration that did not reach its end
+    ├── StoreError                results that cannot be written or read
     └── LibraryError              a model or dataset that is not there
 
 Each is also the built-in exception a Python programmer would expect (`ValueError`, `KeyError`,
@@ -95,8 +97,16 @@ class ProblemError(TwinError, ValueError):
     """A calibration problem that is not well posed."""
 
 
+class ScenarioError(TwinError, ValueError):
+    """A scenario that makes no sense, or a store that another scenario wrote."""
+
+
 class SimulationError(TwinError, RuntimeError):
     """An integration that did not reach its end."""
+
+
+class StoreError(TwinError, OSError):
+    """Results that cannot be written or read: a full disk, a folder without rights, a damaged file."""
 
 
 class LibraryError(TwinError, KeyError):

@@ -30,6 +30,9 @@ def configure(parser: ArgumentParser) -> None:
     go_on.add_argument("--file", metavar="FILE", help="the scenario, if it is not where it was")
     for each in (run_it, go_on):
         each.add_argument("--quiet", action="store_true", help="show no progress")
+        many = each.add_mutually_exclusive_group()
+        many.add_argument("--cluster", type=int, metavar="N", help="N worker processes on this machine")
+        many.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler, for workers on many machines")
     state = listed.add_parser("status", help="how far a run is; exit status 0 if it is complete, else 1")
     state.add_argument("folder", metavar="DIR", help="folder of the run")
     arms = listed.add_parser("compare", help="arms against each other: tables and a picture")
@@ -71,8 +74,15 @@ def _go(args: Namespace, file: Path, folder: Path, chunk: int | None) -> int:
     scenario = read_scenario(file)
     output_folder(str(folder))
     print(f"{scenario.name}: {scenario.model.name}, {scenario.cohort.size:,} patients, {len(scenario.all_arms)} arms")
+    executor = None
+    if args.cluster is not None or args.scheduler is not None:
+        from twin.scenario.cluster import on_cluster
+
+        if args.cluster is not None and args.cluster < 1:
+            raise ScenarioError(f"{args.cluster} workers are asked for", where="--cluster", expected="at least 1")
+        executor = on_cluster(file, scheduler=args.scheduler, workers=args.cluster)
     try:
-        run_scenario(scenario, folder, chunk=chunk, progress=not args.quiet, origin=file)
+        run_scenario(scenario, folder, chunk=chunk, progress=not args.quiet, origin=file, executor=executor)
     except KeyboardInterrupt:
         remark(f"finished chunks are kept: twin scenario resume {folder}")
         raise

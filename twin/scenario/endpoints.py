@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from twin.errors import ScenarioError, suggestion
+from twin.units import DIMENSIONLESS
 
 Kind = Literal["time_above", "time_below", "area", "peak", "time_of_peak", "value", "first_crossing"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -98,7 +99,8 @@ class Endpoint:
         if self.kind in _IN_TIME:
             return time
         if self.kind == "area":
-            return f"({of}) * {time}" if of else ""
+            parts = [unit for unit in (of, time) if unit != DIMENSIONLESS]
+            return "" if not of else " * ".join(f"({unit})" for unit in parts) if len(parts) > 1 else "".join(parts)
         return of
 
     def __call__(self, ts: Times, curves: Curves) -> Float[np.ndarray, " patient"]:

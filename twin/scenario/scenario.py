@@ -172,7 +172,10 @@ class Scenario:
 
     def _sampled(self) -> np.ndarray:
         """Sample times, those that endpoints name among them."""
-        times = check_times(self.times)
+        try:
+            times = check_times(self.times)
+        except TwinError as error:
+            raise ScenarioError(error.found, where="times", expected=error.expected, fix=error.fix) from error
         for name, endpoint in self.endpoints.items():
             for moment in endpoint.moments:
                 if not times[0] <= moment <= times[-1]:

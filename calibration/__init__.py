@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from calibration.assimilate.twin_of import twin_of
     from calibration.comparison.compare import compare
     from calibration.comparison.result import Comparison
     from calibration.comparison.select import select
@@ -83,6 +84,7 @@ _MODULE_OF = {
     "select": "calibration.comparison.select",
     "sensitivity": "calibration.information.sensitivity",
     "synthesize": "calibration.synthetic.synthesize",
+    "twin_of": "calibration.assimilate.twin_of",
     "write_petab": "calibration.petab.write",
 }
 
@@ -128,6 +130,7 @@ __all__ = [
     "select",
     "sensitivity",
     "synthesize",
+    "twin_of",
     "write_petab",
 ]
 

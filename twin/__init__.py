@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twin.exchange.antimony import read_antimony
     from twin.exchange.sbml import read_sbml, write_sbml
     from twin.experiment import Bolus, Change, Equilibration, Experiment, Infusion, Reset
+    from twin.live import Twin
     from twin.measurements import EventTable, Measurements, read_event_table, read_measurements
     from twin.model import (
         Assignment,
@@ -63,6 +64,7 @@ _HOME = {
     "twin.exchange.antimony": ("read_antimony",),
     "twin.exchange.sbml": ("read_sbml", "write_sbml"),
     "twin.experiment": ("Bolus", "Change", "Equilibration", "Experiment", "Infusion", "Reset"),
+    "twin.live": ("Twin",),
     "twin.measurements": ("EventTable", "Measurements", "read_event_table", "read_measurements"),
     "twin.model": (
         "Assignment",
@@ -120,6 +122,7 @@ __all__ = [
     "State",
     "Study",
     "Triangular",
+    "Twin",
     "Uniform",
     "float64",
     "open_scenario",

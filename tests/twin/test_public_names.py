@@ -11,7 +11,7 @@ import pytest
 PUBLIC = {
     "twin": """Assignment Bands Beta Bolus Change Choice Cohort ConservedTotal Count Endpoint Equilibration Estimate
         Event EventTable Experiment Factor Gamma Infusion Input LogNormal LogUniform Measurements Model Noise Normal
-        Observable Parameter Prior Published Reaction Reset Scenario State Study Triangular Uniform float64
+        Observable Parameter Prior Published Reaction Reset Scenario State Study Triangular Twin Uniform float64
         open_scenario read_antimony read_event_table read_measurements read_sbml read_scenario simulate
         simulate_cohort simulate_jumps write_sbml""",
     "twin.cohort": """Bands Beta Choice Cohort Count Gamma LogNormal LogUniform Normal Triangular Uniform
@@ -20,6 +20,7 @@ PUBLIC = {
     "twin.compile": "System compile_model",
     "twin.experiment": "Bolus Change Equilibration Experiment Infusion Reset",
     "twin.scenario": "Endpoint Factor Scenario open_scenario read_scenario",
+    "twin.live": "Ensemble Twin",
     "twin.solve": """AUTO METHODS Method Samples Segment Step Stepped Tolerance choose describe_failures integrate
         method_named numbers_per_sample""",
     "models": "card data dataset datasets list load studies study",

@@ -10,6 +10,7 @@ from calibration.commands.options import add_sampling_options
 from calibration.commands.problem_source import add_source, problem_of
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table, write_tree
+from twin.commands.remarks import remark
 from twin.commands.tables import figure, text_table
 
 if TYPE_CHECKING:
@@ -98,6 +99,21 @@ def _sample(args: Namespace, problem: Problem, best: Fit, folder: Path) -> None:
     write_table(table, folder / "summary.csv", index=True)
     args.saved.append(folder / "summary.csv")
     print(posterior_text(problem, table, tree))
+    _keep_twin(args, problem, tree, folder / "twin.nc")
+
+
+def _keep_twin(args: Namespace, problem: Problem, tree: xr.DataTree, path: Path) -> None:
+    """The twin, unless readings to come would lack something that the problem's have."""
+    from calibration.assimilate.twin_of import twin_of
+    from twin.errors import ProblemError
+
+    try:
+        live = twin_of(problem, tree, seed=args.seed)
+    except ProblemError as error:
+        remark(f"no twin is written: {error.found}")
+        return
+    live.save(path)
+    args.saved.append(path)
 
 
 def waterfall(problem: Problem, best: Fit) -> pd.DataFrame:
@@ -183,7 +199,8 @@ Calibrate a model to a table of measurements.
   twin calibrate problem.yaml --no-sample --starts 200 --out results
 
 FOLDER gets fit.csv (a row per start, best first), fit.nc (the whole fit), waterfall.png and parameters.png,
-posterior.nc (draws in ArviZ's schema) and summary.csv. Parameters are on their linear scale in the tables and draws.
+posterior.nc (draws in ArviZ's schema), summary.csv and twin.nc (for twin update and twin forecast). Parameters are on
+their linear scale in the tables and draws.
 When the same command runs again, a fit that was killed goes on where it was.
 --extend adds starts to a fit that is done.""",
 )

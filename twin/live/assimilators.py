@@ -10,6 +10,7 @@ readings around predictions (``twin.readings``):
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,26 @@ def assimilator(method: str) -> Assimilator:
             f"it is a {type(made).__name__}", where=f"entry point {found[name].value!r}", expected="an Assimilator"
         )
     return made
+
+
+def check_options(way: Assimilator, options: Mapping[str, Any]) -> None:
+    """See that a way knows the options it is given.
+
+    Raises:
+        ProblemError: it does not.
+    """
+    known = inspect.signature(way.assimilate).parameters.values()
+    if any(each.kind is each.VAR_KEYWORD for each in known):
+        return
+    names = [each.name for each in known if each.kind is each.KEYWORD_ONLY]
+    for name in options:
+        if name not in names:
+            raise ProblemError(
+                f"the option {name!r} is given",
+                where=f"update by {way.name}",
+                expected=", ".join(names) or "no options",
+                fix=suggestion(name, names) if names else None,
+            )
 
 
 def scatter() -> Scatter:

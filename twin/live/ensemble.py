@@ -17,7 +17,7 @@ from jaxtyping import ArrayLike, Float
 
 from twin.errors import TwinWarning
 from twin.live import file, forecast
-from twin.live.assimilators import assimilator
+from twin.live.assimilators import assimilator, check_options
 from twin.live.basis import Basis, Series
 from twin.live.intake import Given, take_in
 
@@ -175,6 +175,7 @@ class Twin:
             SimulationError: no particle can explain the readings.
         """
         way = assimilator(method)
+        check_options(way, options)
         measurements = take_in(self, readings)
         seed = len(self.log) if seed is None else seed
         begin = time.perf_counter()

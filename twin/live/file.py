@@ -50,7 +50,7 @@ def _dataset(twin: Twin) -> xr.Dataset:
     about = {
         "basis": {item.name: as_record(getattr(twin.basis, item.name)) for item in dataclasses.fields(Basis)},
         "fingerprint": twin.model.fingerprint,
-        "log": as_record(list(twin.log)),
+        "log": [dict(record) for record in twin.log],
         "scales": list(ensemble.scales),
     }
     data: dict[str, Any] = {
@@ -80,7 +80,7 @@ def load(
         )
     try:
         about = json.loads(str(ds["about"].item()))
-        log = tuple(about_record(each) for each in about["log"])
+        log = tuple(about["log"])
         basis = Basis(**{name: from_record(each, where) for name, each in about["basis"].items()})
         names = [f"reading_{name}" for name in (*WORDS, *NUMBERS)]
         table = pd.DataFrame({n.removeprefix("reading_"): ds[n].to_numpy() for n in names if n in ds})
@@ -99,11 +99,6 @@ def load(
     order = ["experiment", "subject", "observable", "time", "value", "noise", "censoring", "upper"]
     table = table[[name for name in order if name in table]]
     return basis, ensemble, table.astype(dict.fromkeys(WORDS, object)), log
-
-
-def about_record(record: dict[str, Any]) -> dict[str, Any]:
-    """A record of the log, whose mappings were marked."""
-    return from_record(record, "log")
 
 
 def _check_model(found: Model, fingerprint: str, expected: Model | None, where: str) -> None:

@@ -51,6 +51,8 @@ def test_methods(updated) -> None:
         updated[-1].update(reading(), "particle")
     with pytest.raises(ProblemError, match="reading 1 of 'y' is censored"):
         updated[-1].update(reading(censoring="left"), "enkf")
+    with pytest.raises(ProblemError, match="the option 'treshold' is given"):
+        updated[-1].update(reading(), treshold=1)
     with pytest.raises(ProblemError, match="threshold is 2"):
         updated[-1].update(reading(), threshold=2)
 

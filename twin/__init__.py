@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from twin.precision import float64
     from twin.scenario import Endpoint, Factor, Scenario, open_scenario, read_scenario
     from twin.simulation import simulate
-    from twin.stochastic import simulate_jumps
+    from twin.stochastic import linear_noise, simulate_jumps, simulate_langevin
     from twin.study import Estimate, Noise, Prior, Study
 
 _HOME = {
@@ -81,7 +81,7 @@ _HOME = {
     "twin.precision": ("float64",),
     "twin.scenario": ("Endpoint", "Factor", "Scenario", "open_scenario", "read_scenario"),
     "twin.simulation": ("simulate",),
-    "twin.stochastic": ("simulate_jumps",),
+    "twin.stochastic": ("linear_noise", "simulate_jumps", "simulate_langevin"),
     "twin.study": ("Estimate", "Noise", "Prior", "Study"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -125,6 +125,7 @@ __all__ = [
     "Twin",
     "Uniform",
     "float64",
+    "linear_noise",
     "open_scenario",
     "read_antimony",
     "read_event_table",
@@ -134,6 +135,7 @@ __all__ = [
     "simulate",
     "simulate_cohort",
     "simulate_jumps",
+    "simulate_langevin",
     "write_sbml",
 ]
 

@@ -88,5 +88,7 @@ CARD = Card(
         "From means alone only k_tx k_on / (k_on + k_off), gamma and, faintly, k_on + k_off can be told; the two rates "
         "of switching come from single cells.",
         "The time that the inducer takes to act is not in it.",
+        "As a jump process (twin.simulate_jumps) it is the two-state gene itself: `on` is 0 or 1, `m` the number of "
+        "molecules in one cell.",
     ),
 )

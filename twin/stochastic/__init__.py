@@ -1,5 +1,7 @@
-"""Mechanisms as jump processes: molecules that react one by one."""
+"""Mechanisms as random processes: molecules that react one by one, and what approximates them."""
 
+from twin.stochastic.linear_noise import linear_noise
 from twin.stochastic.simulate_jumps import simulate_jumps
+from twin.stochastic.simulate_langevin import simulate_langevin
 
-__all__ = ["simulate_jumps"]
+__all__ = ["linear_noise", "simulate_jumps", "simulate_langevin"]

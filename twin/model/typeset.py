@@ -21,7 +21,7 @@ from twin.units import pretty
 if TYPE_CHECKING:
     from twin.model.model import Model
 
-_GREEK = (
+GREEK = (
     *(
         "alpha",
         "beta",
@@ -139,7 +139,7 @@ class _Printer(LatexPrinter):
 
 
 def _word(piece: str) -> str:
-    if piece in _GREEK:
+    if piece in GREEK:
         return f"\\{piece}"
     return piece if len(piece) == 1 or piece.isdigit() else rf"\mathrm{{{piece}}}"
 

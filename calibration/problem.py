@@ -19,6 +19,7 @@ from calibration.gradient_mode import by_sensitivities, check_gradient, is_forwa
 from calibration.lanes import differentiable
 from calibration.noise import NOISE_MODELS, NoiseModel
 from calibration.noise.censoring import distance_outside
+from calibration.notebook import problem_html
 from calibration.parameters import ParameterVector
 from calibration.prediction import Prediction, Predictor
 from calibration.priors import PriorDensity
@@ -142,13 +143,8 @@ class Problem:
         """
         if isinstance(study, str):
             study = library.study(study)
-        arguments = {
-            "experiments": study.experiments,
-            "fixed": study.fixed,
-            "name": study.name,
-            "score_scale": study.score_scale,
-            "study": study,
-        }
+        arguments = {"experiments": study.experiments, "fixed": study.fixed, "name": study.name, "study": study}
+        arguments["score_scale"] = study.score_scale
         model = library.load_model(study.model) if model is None else model
         table = library.dataset(study.dataset).load()
         measurements = Measurements.from_table(table, model, source=study.dataset)
@@ -233,11 +229,12 @@ class Problem:
         return choose(table.system, schedule(self.nominal), self.tolerance)
 
     def __repr__(self) -> str:
-        table = self.measurements.table
-        return (
-            f"Problem({self.name!r}: {len(table)} readings in {len(self.bindings.series)} series, "
-            f"{len(self.names)} estimated numbers, {self.method.name})"
-        )
+        readings, series = len(self.measurements.table), len(self.bindings.series)
+        counts = f"{readings} readings in {series} series, {len(self.names)} estimated numbers"
+        return f"Problem({self.name!r}: {counts}, {self.method.name})"
+
+    def _repr_html_(self) -> str:
+        return problem_html(self)
 
     @property
     def names(self) -> tuple[str, ...]:

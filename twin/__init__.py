@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         simulate_cohort,
     )
     from twin.exchange.antimony import read_antimony
+    from twin.exchange.results import write_results
     from twin.exchange.sbml import read_sbml, write_sbml
     from twin.experiment import Bolus, Change, Equilibration, Experiment, Infusion, Reset
     from twin.live import Twin
@@ -62,6 +63,7 @@ _HOME = {
         "simulate_cohort",
     ),
     "twin.exchange.antimony": ("read_antimony",),
+    "twin.exchange.results": ("write_results",),
     "twin.exchange.sbml": ("read_sbml", "write_sbml"),
     "twin.experiment": ("Bolus", "Change", "Equilibration", "Experiment", "Infusion", "Reset"),
     "twin.live": ("Twin",),
@@ -136,6 +138,7 @@ __all__ = [
     "simulate_cohort",
     "simulate_jumps",
     "simulate_langevin",
+    "write_results",
     "write_sbml",
 ]
 

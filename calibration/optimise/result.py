@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int
 
+from calibration.notebook import fit_html
 from calibration.optimise.archive import read_archive, write_archive
 from twin.errors import ProblemError
 
@@ -88,6 +89,9 @@ class Fit:
         frame.insert(1, "nllh", self.nllh)
         frame.insert(2, "converged", self.converged)
         return frame
+
+    def _repr_html_(self) -> str:
+        return fit_html(self)
 
     def to_dataset(self) -> xr.Dataset:
         """Everything, with dimensions "start" and "parameter"."""

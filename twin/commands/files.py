@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,24 +49,13 @@ def output_folder(text: str, option: str = "--out") -> Path:
 
 
 def write_dataset(ds: xr.Dataset, path: Path) -> None:
-    """Write a simulation as netCDF, or as a CSV table with one row per time (and draw) and units in the header.
+    """Write a simulation as netCDF, or as a table with one row per time (and draw): CSV or Parquet.
 
     Variables that are expressions get a name that netCDF allows; the expression is kept in their attributes.
     """
-    if path.suffix.lower() == ".csv":
-        from twin.units import pretty
+    from twin.exchange.results import write_results
 
-        frame = ds.to_dataframe().reset_index()
-        units = {name: pretty(str(ds[name].attrs.get("units", ""))) for name in frame.columns if name in ds.variables}
-        frame.columns = [f"{name} [{units[name]}]" if units.get(name) else str(name) for name in frame.columns]
-        _whole(path, lambda part: frame.to_csv(part, index=False))
-        return
-    named = {}
-    for name in ds.data_vars:
-        if (allowed := re.sub(r"\W+", "_", str(name)).strip("_") or "value") != name:
-            ds[name].attrs["expression"] = str(name)
-            named[name] = allowed
-    _whole(path, lambda part: ds.rename(named).to_netcdf(part, engine="h5netcdf"))
+    write_results(ds, path)
 
 
 def write_tree(tree: xr.DataTree, path: Path) -> None:

@@ -39,14 +39,14 @@ def configure(parser: ArgumentParser) -> None:
     result.add_argument(
         "--variables", metavar="A,B,...", help="names or expressions (default: all states and observables)"
     )
-    result.add_argument("--out", required=True, metavar="FILE", help="results: .nc (netCDF) or .csv")
+    result.add_argument("--out", required=True, metavar="FILE", help="results: .nc (netCDF), .parquet or .csv")
     result.add_argument("--plot", metavar="FILE", help="a picture too: .png, .svg or .pdf")
     result.add_argument("--log", action="store_true", help="logarithmic axes in the picture")
 
 
 def run(args: Namespace) -> int:
     """Simulate, write, and print a table."""
-    out = output_file(args.out, "--out", (".nc", ".csv"))
+    out = output_file(args.out, "--out", (".nc", ".parquet", ".csv"))
     plot = output_file(args.plot, "--plot", (".png", ".svg", ".pdf")) if args.plot else None
     experiment, parameters = experiment_from(args), parse_numbers(args.values, "--set")
     times = _times(args)

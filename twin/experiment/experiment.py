@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 
 from twin.errors import ExperimentError
+from twin.experiment.show import as_html as experiment_html
 
 Value = float | int | str
 
@@ -230,6 +231,9 @@ class Experiment:
                     where="experiment",
                     fix="move the reset, set t0, or give an initial state",
                 )
+
+    def _repr_html_(self) -> str:
+        return experiment_html(self)
 
 
 def _check_kind(what: str, kinds: tuple[type, ...], given: object) -> None:

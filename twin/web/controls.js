@@ -169,6 +169,7 @@ export function render({ model, el }) {
   const heard = (event) => {
     const answer = event.data ?? event;
     link(answer.query);
+    root.dataset.answered = String(Math.round(performance.now() - begun));
     // Two frames later the canvases show what was computed.
     requestAnimationFrame(() => requestAnimationFrame(() => {
       root.dataset.drawn = String(answer.seq);

@@ -64,12 +64,10 @@ class CoursePanel:
         )
         plot.hover.renderers = [line, dots]
         plot.hover.tooltips = [("time", "$x{0.[00]}"), (course.name, "$y{0.[000] a}")]
-        if not log and course.bands.min() >= 0:
-            plot.y_range.start = 0
         self.plot = plot
 
-    def fill(self, result: Result, kept: Sequence[tuple[str, str, Result]], readings: pd.DataFrame) -> None:
-        """Show a result, with the scenarios (title, colour, result) and the readings of this variable."""
+    def fill(self, result: Result, kept: Sequence[tuple[str, str, Result]]) -> None:
+        """Show a result, with the scenarios (title, colour, result)."""
         course = result.courses[self.name]
         # A logarithmic axis cannot show what is not positive: there the line stops instead of the picture.
         clean = (lambda x: np.where(x > 0, x, np.nan)) if self.log else (lambda x: x)
@@ -80,16 +78,23 @@ class CoursePanel:
         }  # fmt: skip
         self._some.data = {"xs": [result.times] * len(course.some), "ys": [clean(one) for one in course.some]}
         others = [(title, colour, r) for title, colour, r in kept if self.name in r.courses]
+        titles = [title for title, _, _ in others]
+        if not titles and not len(self._kept.data["title"]):
+            return
         self._kept.data = {
             "xs": [r.times for _, _, r in others],
             "ys": [clean(r.courses[self.name].middle) for _, _, r in others],
             "colour": [colour for _, colour, _ in others],
-            "title": [title for title, _, _ in others],
+            "title": titles,
         }
+
+    def mark(self, readings: pd.DataFrame) -> None:
+        """Show the readings of this variable."""
         rows = readings[readings["observable"] == self.name]
         if self.log:
             rows = rows[rows["value"] > 0]
-        if len(rows) != len(self._dots.data["t"]) or list(rows["value"]) != list(self._dots.data["value"]):
+        # They stay where they are while a slider moves: then nothing is sent.
+        if list(rows["value"]) != list(self._dots.data["value"]) or list(rows["time"]) != list(self._dots.data["t"]):
             shown = rows.rename(columns={"time": "t"})[["t", "value", "subject", "censoring"]]
             self._dots.data = {str(name): shown[name].to_numpy() for name in shown}
 
@@ -150,7 +155,8 @@ class Pictures:
     def fill(self, result: Result, kept: Sequence[tuple[str, str, Result]], readings: pd.DataFrame) -> None:
         """Show a result in all of them."""
         for panel in self.courses:
-            panel.fill(result, kept, readings)
+            panel.fill(result, kept)
+            panel.mark(readings)
         for panel in self.endpoints:
             panel.fill(result, kept)
 

@@ -1,0 +1,174 @@
+"""The page in a headless Chromium: sliders move curves, links restore views, downloads come, words can be read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pandas as pd
+import pytest
+
+from tests.twin.web.browser import MISSING, after, browser, chromium, opened, serving
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("web_page"),
+    pytest.mark.skipif(chromium() is None, reason=MISSING),
+]
+
+CURVE = """() => {
+  const models = Bokeh.documents.flatMap((d) => [...d._all_models.values()]);
+  const source = models.find((m) => m.type === "ColumnDataSource" && m.data.middle !== undefined);
+  return Array.from(source.data.middle);
+}"""
+TEXTS = """() => {
+  const found = [];
+  const walk = (root) => {
+    for (const e of root.querySelectorAll("*")) {
+      if (e.shadowRoot) walk(e.shadowRoot);
+      const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+      if (!own || !e.getClientRects().length || ["STYLE", "SCRIPT", "OPTION"].includes(e.tagName)) continue;
+      let ground = "rgba(0, 0, 0, 0)";
+      for (let a = e; a && ground === "rgba(0, 0, 0, 0)"; a = a.parentElement || a.getRootNode().host)
+        ground = getComputedStyle(a).backgroundColor;
+      found.push([e.textContent.trim().slice(0, 40), getComputedStyle(e).color, ground]);
+    }
+  };
+  walk(document.body);
+  return found;
+}"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("reports")
+    (path / "gap.html").write_text("<p>The gap is 0.8</p>")
+    return path
+
+
+@pytest.fixture(scope="module")
+def link(folder: Path) -> Iterator[str]:
+    with serving("theophylline", "--patients", "100", "--folder", str(folder)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Any]:
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def page(program: Any, link: str) -> Iterator[Any]:
+    window = program.new_page(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+    window.asked, window.faults = [], []
+    window.on("request", lambda request: window.asked.append(request.url))
+    window.on("pageerror", lambda error: window.faults.append(str(error)))
+    opened(window, link)
+    yield window
+    assert window.faults == []
+    # The websocket and the page itself: nothing is loaded from elsewhere.
+    assert [url for url in window.asked if not url.startswith((link, "data:", "blob:"))] == []
+    window.close()
+
+
+def test_sliders_move_the_curve_by_keyboard_and_by_hand(page: Any) -> None:
+    first = page.evaluate(CURVE)
+    slider = page.locator('input[data-key="p.CL"]')
+    slider.focus()
+    after(page, lambda: slider.press("PageUp"))
+    second = page.evaluate(CURVE)
+    assert second != first and second[-1] < first[-1]  # more clearance, less left
+    assert "p.CL=" in page.url
+    after(page, lambda: slider.fill("40"))
+    assert page.evaluate(CURVE)[-1] > first[-1]
+    box = page.locator('input[data-key="exact-p.CL"]')
+    after(page, lambda: (box.fill("0.04"), box.press("Enter")))
+    assert page.evaluate(CURVE) == pytest.approx(first, rel=1e-2)
+    assert slider.get_attribute("aria-valuetext") == "0.04 liter/kilogram/hour"
+    assert page.get_by_label("CL liter/kilogram/hour", exact=True).count() == 1
+
+
+def test_a_link_restores_the_view(page: Any, program: Any, link: str) -> None:
+    slider = page.locator('input[data-key="dose.0.amount"]')
+    slider.focus()
+    after(page, lambda: slider.press("PageDown"))
+    name = page.locator('input[data-key="scenario-name"]')
+    name.fill("<b>less</b>")
+    after(page, lambda: name.press("Enter"))
+    after(page, lambda: page.locator('input[data-key="show-gut"]').check())
+    again = program.new_page()
+    opened(again, page.url)
+    assert again.evaluate(CURVE) == page.evaluate(CURVE)
+    assert again.locator('input[data-key="show-gut"]').is_checked()
+    assert again.get_by_role("cell", name="<b>less</b>").count() == 1  # as words, not as markup
+    again.goto(link + "?p.CLL=1")
+    assert again.get_by_role("alert").inner_text(timeout=60_000).startswith("The link cannot be used")
+    again.close()
+
+
+def test_downloads_and_reports(page: Any, link: str, tmp_path: Path) -> None:
+    with page.expect_download(timeout=60_000) as waiting:
+        page.locator('a[data-key="csv"]').click()
+    waiting.value.save_as(tmp_path / "bands.csv")
+    table = pd.read_csv(tmp_path / "bands.csv", comment="#")
+    assert table["q50"].to_numpy()[-1] == pytest.approx(table["q50"].to_numpy()[-1]) and set(table["scenario"]) == {
+        "now"
+    }
+    with page.expect_download(timeout=60_000) as waiting:
+        page.locator('a[data-key="netcdf"]').click()
+    waiting.value.save_as(tmp_path / "patients.nc")
+    assert (tmp_path / "patients.nc").read_bytes()[1:4] == b"HDF"
+    report = page.get_by_role("link", name="gap.html")
+    assert b"The gap is 0.8" in urlopen(link + report.get_attribute("href")).read()
+
+
+def test_words_stand_out(page: Any) -> None:
+    from twin.web.palette import contrast
+
+    def colour(text: str) -> str:
+        numbers = text[text.index("(") + 1 : -1].split(",")[:3]
+        return "#" + "".join(f"{int(float(number)):02x}" for number in numbers)
+
+    found = page.evaluate(TEXTS)
+    assert len(found) > 40
+    faint = [(words, ink, ground) for words, ink, ground in found if contrast(colour(ink), colour(ground)) < 4.5]
+    assert faint == []
+
+
+def test_the_server_refuses_other_names_and_websockets_of_others(link: str) -> None:
+    for headers in ({"Host": "evil.example"}, {"Host": "evil.example:80"}):
+        with pytest.raises(HTTPError, match="403"):
+            urlopen(Request(link, headers=headers))
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(link + "components/this/x/_css/y")
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Protocol": "bokeh, x",
+        "Origin": "http://evil.example",
+    }
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(Request(link + "ws", headers=upgrade))
+
+
+def test_a_network_sees_nothing_without_the_token() -> None:
+    with serving("theophylline", "--patients", "10", "--host", "0.0.0.0") as address:
+        place, _, token = address.partition("?token=")
+        own = "http://127.0.0.1:" + place.rpartition(":")[2]
+        assert len(token) >= 43
+        for path in ("", "ws", "download.csv", "?token=" + token[:-1]):
+            with pytest.raises(HTTPError, match="403"):
+                urlopen(own + path)
+        opener = Request(own + "download.csv?token=" + token)
+        with pytest.raises(HTTPError, match="403"):  # a cookie is set and the token dropped; urlopen keeps no cookies
+            urlopen(opener)
+        with_cookie = {"Cookie": f"cytotwin-{own.rpartition(':')[2].strip('/')}={token}"}
+        answer = urlopen(Request(own + "download.csv", headers=with_cookie)).read()
+        assert len(pd.read_csv(io.BytesIO(answer), comment="#")) > 100

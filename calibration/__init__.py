@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from calibration.sampling.simulation import RankStatistics, sbc
     from calibration.sim2real.assess import assess
     from calibration.sim2real.assessment import Assessment
+    from calibration.stochastic.linear_noise import LinearNoiseLikelihood
     from calibration.synthetic.process import Process
     from calibration.synthetic.result import Synthetic
     from calibration.synthetic.synthesize import synthesize
@@ -52,6 +53,7 @@ _MODULE_OF = {
     "Frozen": "calibration.prospective.frozen",
     "Grades": "calibration.qualitative.grades",
     "MonotoneReadings": "calibration.qualitative.monotone",
+    "LinearNoiseLikelihood": "calibration.stochastic.linear_noise",
     "PairProfile": "calibration.profiles.pair",
     "PredictionProfiles": "calibration.profiles.prediction",
     "Problem": "calibration.problem",
@@ -97,6 +99,7 @@ __all__ = [
     "Fit",
     "Frozen",
     "Grades",
+    "LinearNoiseLikelihood",
     "MonotoneReadings",
     "PairProfile",
     "PredictionProfiles",

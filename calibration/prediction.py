@@ -198,6 +198,10 @@ class Predictor:
                     d_scale += by_scale.T[..., None] * moved
         return d_value, d_scale
 
+    def trajectories(self, values: Values) -> tuple[Trajectory, Array]:
+        """States and parameters at every reading, and whether its series could be integrated [reading, draw]."""
+        return self._solve(values, "reverse")
+
     def _solve(self, values: Values, gradient: Literal["reverse", "forward"]) -> tuple[Trajectory, Array]:
         """States and parameters at every reading, and whether its series could be integrated [reading, draw]."""
         table = self.bindings

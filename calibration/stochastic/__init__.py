@@ -1,0 +1,1 @@
+"""Likelihoods of models whose molecules react by chance, and samplers for them."""

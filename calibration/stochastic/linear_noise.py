@@ -1,0 +1,222 @@
+"""The likelihood of readings of a jump process by the linear noise approximation: a Kalman filter over reading times.
+
+The mean follows the differential equations from the initial state; deviations from it are normal, with transitions
+F d + N(0, Q) from one reading time to the next (`twin.stochastic.moments`). All intervals of all series and vectors are
+lanes of one integration, so that only products of small matrices are left for the filter. Gradients are those of the
+adjoint of both integrations.
+
+References:
+    Komorowski et al. (2009), doi:10.1186/1471-2105-10-343. Finkenstaedt et al. (2013), doi:10.1214/13-AOAS669.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float
+
+from calibration.compiled import compiled
+from calibration.lanes import differentiable
+from calibration.problem import Problem
+from calibration.readout import Trajectory
+from calibration.stochastic.intervals import check_stochastic, intervals_of
+from twin.compile import compile_model
+from twin.errors import ProblemError, UnsupportedModelError
+from twin.experiment import Experiment
+from twin.experiment.actions import collect_actions
+from twin.experiment.schedule import make_schedule
+from twin.precision import float64
+from twin.solve import integrate
+from twin.stochastic.moments import covariance_name, propagator_name, transition_model
+
+
+class LinearNoiseLikelihood:
+    """What readings say of a mechanism whose molecules react by chance, as functions of the problem's vector.
+
+    `Problem.log_likelihood` takes the course of a mechanism as determined, all scatter as noise of measurement. Here
+    the course itself scatters: fluctuations count, and tell of rates that means do not show.
+
+    Args:
+        problem: Model, readings, estimates and normal noise of measurement; its own likelihood is not used. Noise
+            formulas that depend on the observable take its mean.
+
+    Attributes:
+        names: Entries of the vector.
+        lower: Lower bounds, estimation scale.
+        upper: Upper bounds, estimation scale.
+
+    Raises:
+        UnsupportedModelError: the model is no jump process, noise is not normal, readings are censored, or experiments
+            do more than set parameters.
+
+    Example:
+        >>> likelihood = LinearNoiseLikelihood(problem)
+        >>> jax.grad(likelihood.log_posterior)(problem.nominal)
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        what = "linear noise"
+        check_stochastic(problem, what)
+        for name, noise in problem.noise.items():
+            if noise.family != "normal":
+                raise UnsupportedModelError(
+                    f"the noise of {name!r} is {noise.family}",
+                    where=what,
+                    expected="normal",
+                    fix="take a ParticleFilter",
+                )
+        if problem.bindings.censored.any():
+            raise UnsupportedModelError(
+                "a reading is censored", where=what, expected="numbers", fix="take a ParticleFilter"
+            )
+        self.problem, self.name = problem, problem.name
+        self.names, self.lower, self.upper = problem.names, problem.lower, problem.upper
+        self.programs: dict[Hashable, Callable] = {}
+        self._intervals = intervals_of(problem)
+        self._system = compile_model(transition_model(problem.model))
+        count = len(self._intervals.length)
+        self._actions = collect_actions(
+            self._system, [Experiment()] * count, list(map(float, self._intervals.length)), [False] * count
+        )
+        self._log_likelihood = differentiable(self.log_likelihood_many, self.log_likelihood_and_gradient_many)
+
+    def log_likelihood(self, theta: Float[ArrayLike, " parameter"]) -> Float[Array, ""]:
+        """Logarithm of the density of all readings; minus infinity where an integration fails."""
+        with float64():
+            vector = jnp.asarray(theta, dtype=jnp.float64)
+            if vector.shape != (len(self.names),):
+                raise ProblemError(f"theta has shape {vector.shape}", where=self.name, expected=f"({len(self.names)},)")
+            return self._log_likelihood(vector)
+
+    def log_prior(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:
+        """Logarithm of the prior density on the estimation scale."""
+        return self.problem.log_prior(theta)
+
+    def log_posterior(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:
+        """Log-likelihood plus log-prior (not normalised)."""
+        return self.log_likelihood(theta) + self.log_prior(theta)
+
+    @compiled
+    def pointwise_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, "draw reading"]:
+        """Log density of every reading given those before it in its series."""
+        predictor, table = self.problem.predictor, self.problem.bindings
+        values = predictor.values(thetas)
+        trajectory, ok = predictor.trajectories(values)
+        y = jnp.where(ok, trajectory.y, 1.0)
+        trajectory = trajectory._replace(y=y)
+        transition, fine = self._transitions(values, trajectory, thetas.shape[0])
+        readout = _Linearised(*self._linearised(values, trajectory))
+        each = self._filter(readout, transition)
+        failed = jnp.ones((len(table.series), thetas.shape[0]), bool).at[self._intervals.series].min(fine)
+        return jnp.where(ok & failed[table.lane] & jnp.isfinite(each), each, -jnp.inf).T
+
+    @compiled
+    def log_likelihood_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, " draw"]:
+        """Log-likelihood of many vectors in two solves."""
+        return jnp.sum(self.pointwise_many(thetas), axis=1)
+
+    @compiled
+    def log_likelihood_and_gradient_many(
+        self, thetas: Float[Array, "draw parameter"]
+    ) -> tuple[Float[Array, " draw"], Float[Array, "draw parameter"]]:
+        """Log-likelihood and its gradient for many vectors."""
+
+        def total(x: Array) -> tuple[Array, Array]:
+            values = self.log_likelihood_many(x)
+            return jnp.sum(jnp.where(jnp.isfinite(values), values, 0.0)), values
+
+        (_, values), gradient = jax.value_and_grad(total, has_aux=True)(thetas)
+        return values, jnp.where(jnp.isfinite(values)[:, None], gradient, 0.0)
+
+    def _linearised(self, values, trajectory: Trajectory) -> tuple[Array, Array, Array]:
+        """Predictions at the mean, scales of the noise, derivatives of the predictions in the states."""
+        readout = self.problem.predictor.readout
+        direct = readout.direct(values, trajectory)
+        predict = lambda y: readout(trajectory._replace(y=y), direct)  # noqa: E731
+        value, scale = predict(trajectory.y)
+
+        def along(state: Array) -> Array:
+            direction = jnp.broadcast_to(state[:, None, None], trajectory.y.shape)
+            return jax.jvp(lambda y: predict(y)[0], (trajectory.y,), (direction,))[1]
+
+        return value, scale, jax.vmap(along, out_axes=-1)(jnp.eye(trajectory.y.shape[0]))
+
+    def _transitions(
+        self, values, trajectory: Trajectory, draws: int
+    ) -> tuple[_Transition, Bool[Array, "interval draw"]]:
+        """Propagators and covariances of all intervals, and one that does nothing; whether they could be integrated."""
+        model, system, at = self.problem.model, self._system, self._intervals
+        size, count = len(model.state_names), len(at.length)
+        if not count:
+            nothing = _Transition(jnp.eye(size)[None, None], jnp.zeros((1, 1, size, size)))
+            return nothing, jnp.ones((0, draws), bool)
+        p = trajectory.params[:, at.after]
+        begin = compile_model(model).initial(p.reshape(len(p), -1)).reshape(size, count, draws)
+        known = (at.before >= 0)[:, None]
+        starts = jnp.where(known, trajectory.y[:, np.maximum(at.before, 0)], begin)
+        schedule = make_schedule(system, self._actions, jnp.concatenate([p, starts]))
+        ts = jnp.repeat(jnp.asarray(at.length)[None], draws, axis=1)
+        samples = integrate(system, schedule, self.problem.method, self.problem.tolerance, ts)
+        fine = samples.status == 0
+        z = jnp.where(fine, samples.y[:, 0], 0.0).reshape(-1, count, draws)
+        names, place = model.state_names, {name: index for index, name in enumerate(system.states)}
+        of_f = [[place[propagator_name(i, j)] for j in names] for i in names]
+        of_q = [[place[covariance_name(*sorted((i, j), key=names.index))] for j in names] for i in names]
+        f, q = (jnp.moveaxis(z[np.array(rows)], (0, 1), (-2, -1)) for rows in (of_f, of_q))
+        alone = jnp.broadcast_to(jnp.eye(size), (1, draws, size, size))
+        return _Transition(jnp.concatenate([f, alone]), jnp.concatenate([q, 0 * alone])), fine.reshape(count, draws)
+
+    def _filter(self, readout: _Linearised, transition: _Transition) -> Float[Array, "reading draw"]:
+        """Log density of every reading given those before it; one reading of every series at a time."""
+        at, reading = self._intervals, self.problem.bindings.value
+        draws, size = readout.value.shape[1], readout.slope.shape[-1]
+        shape = (at.reading.shape[1], draws, size)
+
+        def take(state: tuple[Array, Array], row: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
+            (d, c), (index, interval) = state, row
+            f, q = transition.f[interval], transition.q[interval]
+            d = jnp.einsum("sdij,sdj->sdi", f, d)
+            c = jnp.einsum("sdij,sdjk,sdlk->sdil", f, c, f) + q
+            h = readout.slope[index]
+            off = jnp.asarray(reading)[index][:, None] - readout.value[index] - jnp.sum(h * d, axis=-1)
+            gain = jnp.einsum("sdij,sdj->sdi", c, h)
+            variance = jnp.sum(h * gain, axis=-1) + readout.scale[index] ** 2
+            density = -0.5 * (jnp.log(2 * jnp.pi * variance) + off**2 / variance)
+            there = (index >= 0)[:, None, None]
+            d = jnp.where(there, d + gain * (off / variance)[..., None], d)
+            c = jnp.where(there[..., None], c - gain[..., None] * gain[..., None, :] / variance[..., None, None], c)
+            return (d, c), density
+
+        start = (jnp.zeros(shape), jnp.zeros((*shape, size)))
+        _, density = jax.lax.scan(take, start, (jnp.asarray(at.reading), jnp.asarray(at.interval)))
+        return density[at.place]
+
+
+class _Transition(NamedTuple):
+    """What an interval does to deviations from the mean.
+
+    Args:
+        f: Propagators.
+        q: Covariances of what is added.
+    """
+
+    f: Float[Array, "interval draw state state"]
+    q: Float[Array, "interval draw state state"]
+
+
+class _Linearised(NamedTuple):
+    """Readings near the mean.
+
+    Args:
+        value: Predictions at the mean.
+        scale: Scale of the noise of measurement.
+        slope: Derivatives of the predictions in the states.
+    """
+
+    value: Float[Array, "reading draw"]
+    scale: Float[Array, "reading draw"]
+    slope: Float[Array, "reading draw state"]

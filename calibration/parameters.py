@@ -16,11 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from calibration.covariates import Covariates
+from calibration.deviations import LARGEST_CORRELATION, Block, Shift, Slot
+from calibration.estimate_checks import check_kind, check_numbers
+from calibration.scales import DOMAIN, from_scale, has_place, linear, to_scale
 from twin.errors import ProblemError, suggestion
 from twin.study import Estimate, Prior, Scale
 
-SCALES = ("lin", "log", "log10")
-LEVELS = ("shared", "subject", "experiment")
 ETA_BOUND = 6.0
 LARGEST_BETWEEN = 5.0
 """The spread between subjects is bounded by this many scales of its half-normal prior."""
@@ -33,7 +35,8 @@ class Entry:
     Args:
         name: For instance ``"beta"``, ``"beta[3]"`` (subject 3), ``"beta_between"`` or ``"beta_eta[3]"``.
         parameter: The parameter it belongs to.
-        role: "value" (a parameter's value), "between" (a spread) or "eta" (a standardised deviation).
+        role: "value" (a parameter's value), "between" (a spread), "eta" (a standardised deviation), "effect" (the
+            coefficient of a covariate) or "correlation" (of two deviations; given those before them in the block).
         scale: Estimation scale.
         lower: Lower bound, estimation scale.
         upper: Upper bound, estimation scale.
@@ -51,29 +54,6 @@ class Entry:
     prior: Prior
 
 
-@dataclass(frozen=True)
-class Slot:
-    """Where a parameter's value comes from in every series: ``theta[value] + spread * theta[eta]``."""
-
-    scale: Scale
-    value: Int[np.ndarray, " series"]
-    eta: Int[np.ndarray, " series"] | None = None
-    between: int | float | None = None
-    between_is_estimated: bool = False
-
-
-def to_scale(value: float, scale: Scale) -> float:
-    """A number on the estimation scale."""
-    return {"lin": lambda x: x, "log": np.log, "log10": np.log10}[scale](value)
-
-
-def from_scale(value: Array, scale: Scale) -> Array:
-    """Numbers of the estimation scale on the linear scale."""
-    if scale == "lin":
-        return value
-    return jnp.exp(value) if scale == "log" else jnp.exp(value * np.log(10.0))
-
-
 class ParameterVector:
     """Entries in order, and the map from the vector to parameter values per series.
 
@@ -81,10 +61,12 @@ class ParameterVector:
         estimates: What is to be estimated.
         series: (experiment, subject) of every series.
         defaults: Nominal values by name where an estimate gives none.
+        covariates: Numbers of the subjects.
 
     Raises:
         ProblemError: bounds in the wrong order, a nominal value outside them, a logarithm of a bound that is
-            not positive, a scale, level or spread that does not exist, or two entries of one name.
+            not positive, a scale, level or spread that does not exist, a covariate that a subject lacks, a block of one
+            parameter or of several levels, or two entries of one name.
     """
 
     def __init__(
@@ -92,15 +74,25 @@ class ParameterVector:
         estimates: Sequence[Estimate],
         series: Sequence[tuple[str, str]],
         defaults: Mapping[str, float],
+        covariates: Covariates | None = None,
     ) -> None:
         self.series = tuple(series)
         self.entries: list[Entry] = []
         self.slots: dict[str, Slot] = {}
+        self.blocks: dict[str, Block] = {}
+        self._covariates = covariates or Covariates(None)
         for estimate in estimates:
             if estimate.name in self.slots:
                 raise ProblemError(f"{estimate.name!r} is to be estimated twice", where="estimates")
-            _check_kind(estimate)
+            check_kind(estimate)
             self._add(estimate, series, defaults)
+        if lonely := [block.name for block in self.blocks.values() if len(block.members) == 1]:
+            member = self.blocks[lonely[0]].members[0]
+            raise ProblemError(
+                f"the block {lonely[0]!r} has one parameter, {member!r}",
+                where="estimates",
+                expected="two or more estimates with this block=",
+            )
         self.names = tuple(entry.name for entry in self.entries)
         if clash := [name for name in self.names if self.names.count(name) > 1]:
             raise ProblemError(
@@ -125,9 +117,9 @@ class ParameterVector:
                 raise ProblemError(f"{name!r} is no entry", where="nominal values", fix=suggestion(name, self.names))
             index = self.names.index(name)
             scale = self.entries[index].scale
-            if not np.isfinite(value) or (scale != "lin" and value <= 0):
+            if not has_place(value, scale):
                 raise ProblemError(
-                    f"{name!r} is {value}", where="nominal values", expected=f"a finite number on a {scale} scale"
+                    f"{name!r} is {value}", where="nominal values", expected=f"{DOMAIN[scale]}, for its {scale} scale"
                 )
             changed.nominal[index] = to_scale(value, scale)
             changed.entries[index] = replace(self.entries[index], nominal=float(changed.nominal[index]))
@@ -141,7 +133,7 @@ class ParameterVector:
         return len(self.entries) - 1
 
     def _add(self, estimate: Estimate, series: Sequence[tuple[str, str]], defaults: Mapping[str, float]) -> None:
-        lower, upper, nominal = _check(estimate, defaults)
+        lower, upper, nominal = check_numbers(estimate, defaults)
 
         def value(name: str) -> Entry:
             return Entry(name, estimate.name, "value", estimate.scale, lower, upper, nominal, estimate.prior)
@@ -149,7 +141,7 @@ class ParameterVector:
         count = len(series)
         if estimate.per == "shared":
             index = np.full(count, self._append(value(estimate.name)))
-            self.slots[estimate.name] = Slot(estimate.scale, index)
+            self.slots[estimate.name] = Slot(estimate.scale, index, shifts=self._shifts(estimate, series))
             return
         labels = [subject if estimate.per == "subject" else experiment for experiment, subject in series]
         groups = list(dict.fromkeys(labels))
@@ -159,13 +151,49 @@ class ParameterVector:
             self.slots[estimate.name] = Slot(estimate.scale, np.array(first)[position])
             return
         typical = np.full(count, self._append(value(estimate.name)))
+        shifts = self._shifts(estimate, series)
         between: int | float
         if estimated := isinstance(estimate.between, Prior):
             between = self._append(_spread(estimate.name, estimate.between))
         else:
             between = float(estimate.between)
-        etas = [self._append(_eta(estimate.name, group)) for group in groups]
-        self.slots[estimate.name] = Slot(estimate.scale, typical, np.array(etas)[position], between, estimated)
+        block, member, earlier = self._block(estimate)
+        etas = np.array([self._append(_eta(estimate.name, group)) for group in groups])[position]
+        mixed = () if block is None else (*earlier, etas)
+        self.slots[estimate.name] = Slot(
+            estimate.scale, typical, etas, between, estimated, shifts, block, member, mixed
+        )
+
+    def _shifts(self, estimate: Estimate, series: Sequence[tuple[str, str]]) -> tuple[Shift, ...]:
+        """Effects of covariates, with an entry for each coefficient that is to be estimated."""
+        found, subjects = [], [subject for _, subject in series]
+        for effect in estimate.effects:
+            where = f"effect {effect.formula!r} on {estimate.name!r}"
+            values = self._covariates.evaluate(effect.formula, subjects, where)
+            coefficient = effect.coefficient
+            if estimated := isinstance(coefficient, str):
+                numbers = (float(effect.lower), float(effect.upper), float(effect.nominal))
+                coefficient = self._append(Entry(coefficient, estimate.name, "effect", "lin", *numbers, effect.prior))
+            found.append(Shift(coefficient, values, estimated, effect.formula))
+        return tuple(found)
+
+    def _block(self, estimate: Estimate) -> tuple[Block | None, int, list[np.ndarray]]:
+        """The block of an estimate, its place there, and the deviations of those before it; adds the correlations."""
+        if not estimate.block:
+            return None, 0, []
+        block = self.blocks.setdefault(estimate.block, Block(estimate.block, estimate.per))
+        if block.level != estimate.per:
+            raise ProblemError(
+                f"the block {block.name!r} has parameters per {block.level} and per {estimate.per}",
+                where=f"estimate {estimate.name!r}",
+                expected="one level in a block",
+            )
+        earlier = list(block.members)
+        kinds = ["correlation" if index == 0 else "partial" for index in range(len(earlier))]
+        entries = [self._append(_correlation(a, estimate.name, kind)) for a, kind in zip(earlier, kinds, strict=True)]
+        block.members.append(estimate.name)
+        block.partial.append(entries)
+        return block, len(earlier), [self.slots[name].eta for name in earlier]  # type: ignore[misc]
 
     def values(
         self, theta: Float[Array, "parameter draw"], series: Int[np.ndarray, " chosen"]
@@ -174,13 +202,10 @@ class ParameterVector:
         result = {}
         plain: dict[Scale, list[str]] = {}
         for name, slot in self.slots.items():
-            if slot.eta is None:
+            if slot.plain:
                 plain.setdefault(slot.scale, []).append(name)
                 continue
-            assert slot.between is not None  # wherever there is an eta
-            spread = theta[slot.between] if slot.between_is_estimated else slot.between
-            value = theta[slot.value[series]] + spread * theta[slot.eta[series]]
-            result[name] = from_scale(value, slot.scale)
+            result[name] = from_scale(slot.at(theta, series), slot.scale)
         for scale, names in plain.items():  # all of a scale at once, not name by name: there may be hundreds
             rows = np.concatenate([self.slots[name].value[series] for name in names])
             of_names = jnp.split(from_scale(theta[rows], scale), len(names))
@@ -189,83 +214,8 @@ class ParameterVector:
 
     def linear(self, theta: Float[np.ndarray, "*draw parameter"]) -> Float[np.ndarray, "*draw parameter"]:
         """A vector with every entry on its linear scale."""
-        columns = []
-        for index, entry in enumerate(self.entries):
-            base = {"lin": None, "log": np.e, "log10": 10.0}[entry.scale]
-            column = theta[..., index]
-            columns.append(column if base is None else base**column)
+        columns = [linear(theta[..., index], entry.scale) for index, entry in enumerate(self.entries)]
         return np.stack(columns, axis=-1)
-
-
-def _check_kind(estimate: Estimate) -> None:
-    where = f"estimate {estimate.name!r}"
-    for what, given, known in (("scale", estimate.scale, SCALES), ("level (per)", estimate.per, LEVELS)):
-        if given not in known:
-            raise ProblemError(f"the {what} is {given!r}", where=where, expected=f"one of {', '.join(known)}")
-    if estimate.between is None:
-        return
-    if estimate.per == "shared":
-        raise ProblemError(
-            "there is a spread between subjects, but the parameter is shared",
-            where=where,
-            fix="give per='subject' or per='experiment', or leave out between",
-        )
-    if isinstance(estimate.between, Prior):
-        _check_spread(estimate.between, where)
-    elif not (np.isfinite(estimate.between) and estimate.between > 0):
-        raise ProblemError(
-            f"the spread between subjects is {estimate.between:g}",
-            where=where,
-            expected="a positive number, or a half-normal Prior",
-        )
-
-
-def _check_spread(prior: Prior, where: str) -> None:
-    if prior.family != "half_normal":
-        raise ProblemError(
-            f"the spread between subjects has a {prior.family} prior", where=where, expected="half_normal"
-        )
-    if not (prior.location >= 0 and prior.scale > 0):
-        raise ProblemError(
-            f"the prior of the spread has location {prior.location:g} and scale {prior.scale:g}",
-            where=where,
-            expected="a location of at least 0 and a positive scale",
-        )
-
-
-def _check(estimate: Estimate, defaults: Mapping[str, float]) -> tuple[float, float, float]:
-    where = f"estimate {estimate.name!r}"
-    if not (np.isfinite(estimate.lower) and np.isfinite(estimate.upper)):
-        raise ProblemError(
-            f"the bounds are [{estimate.lower}, {estimate.upper}]", where=where, expected="finite bounds"
-        )
-    if estimate.lower >= estimate.upper:
-        raise ProblemError(
-            f"the lower bound {estimate.lower:g} is not below the upper bound {estimate.upper:g}", where=where
-        )
-    if estimate.scale != "lin" and estimate.lower <= 0:
-        raise ProblemError(
-            f"the lower bound is {estimate.lower:g} on a {estimate.scale} scale",
-            where=where,
-            expected="a positive bound",
-            fix="raise the bound or use scale='lin'",
-        )
-    nominal = estimate.nominal if estimate.nominal is not None else defaults.get(estimate.name)
-    if nominal is None:
-        middle = 0.5 * (to_scale(estimate.lower, estimate.scale) + to_scale(estimate.upper, estimate.scale))
-        return (
-            float(to_scale(estimate.lower, estimate.scale)),
-            float(to_scale(estimate.upper, estimate.scale)),
-            float(middle),
-        )
-    if not estimate.lower <= nominal <= estimate.upper:
-        raise ProblemError(
-            f"the nominal value {nominal:g} lies outside the bounds [{estimate.lower:g}, {estimate.upper:g}]",
-            where=where,
-            fix="widen the bounds or change the nominal value",
-        )
-    lower, upper, at = (float(to_scale(x, estimate.scale)) for x in (estimate.lower, estimate.upper, nominal))
-    return lower, upper, at
 
 
 def _spread(name: str, prior: Prior) -> Entry:
@@ -284,3 +234,10 @@ def _spread(name: str, prior: Prior) -> Entry:
 
 def _eta(name: str, group: str) -> Entry:
     return Entry(f"{name}_eta[{group}]", name, "eta", "lin", -ETA_BOUND, ETA_BOUND, 0.0, Prior("normal", 0.0, 1.0))
+
+
+def _correlation(first: str, second: str, kind: str) -> Entry:
+    """Uniform between its bounds as a correlation; searched on Fisher's scale, where it is far from any bound."""
+    bound = float(to_scale(LARGEST_CORRELATION, "atanh"))
+    prior = Prior("uniform", linear=True)
+    return Entry(f"{first}_{second}_{kind}", second, "correlation", "atanh", -bound, bound, 0.0, prior)

@@ -10,12 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from calibration.prior_families import FAMILIES, FLAT, POSITIVE, STUDENT_DF, distribution
+from calibration.scales import BASES, from_scale, linear, to_scale
 from twin.errors import ProblemError, suggestion
 from twin.study import Prior, Scale
 
 __all__ = ["STUDENT_DF", "PriorDensity"]
-
-_BASE = {"lin": None, "log": np.e, "log10": 10.0}
 
 
 class PriorDensity:
@@ -50,7 +49,8 @@ class PriorDensity:
         self.scale = np.array([prior.scale for prior in priors])
         self._shape = np.array([prior.shape for prior in priors])
         self._mass = np.array([axis.mass for axis in self._axes])
-        self._logarithm = np.array([np.log(axis.base) if axis.base else np.nan for axis in self._axes])
+        self._logarithm = np.array([np.log(BASES.get(axis.scale, np.nan)) for axis in self._axes])
+        self._bounded = {name: np.array([axis.scale == name for axis in self._axes]) for name in ("logit", "atanh")}
 
     def log_density(self, theta: Float[Array, "*draw parameter"]) -> Float[Array, "*draw"]:
         """Sum of the log densities; minus infinity outside the bounds."""
@@ -64,6 +64,9 @@ class PriorDensity:
         if transformed.any():
             rate = np.where(transformed, self._logarithm, 0.0)
             value = jnp.where(transformed, jnp.exp(theta * rate), theta)
+        for scale, rows in self._bounded.items():
+            if rows.any():
+                value = jnp.where(rows, from_scale(theta, scale), value)  # type: ignore[arg-type]
         each = jnp.zeros_like(theta)
         # Not jnp.select: its argmax cannot be lowered from a jit outside the x64 context.
         for index, log_density in enumerate(FAMILIES.values()):
@@ -74,6 +77,14 @@ class PriorDensity:
         if transformed.any():
             # |dx/dtheta| of x = base^theta
             each = each + jnp.where(transformed, theta * rate + np.log(np.where(transformed, rate, 1.0)), 0.0)
+        for scale, rows in self._bounded.items():
+            if rows.any():
+                # (1 + tanh(theta/2))/2 has the slope 1/(4 cosh^2(theta/2)), tanh(theta) has 1/cosh^2(theta).
+                half = 0.5 * theta if scale == "logit" else theta
+                log_slope = -2.0 * (jnp.logaddexp(half, -half) - np.log(2.0)) - (
+                    np.log(4.0) if scale == "logit" else 0.0
+                )
+                each = each + jnp.where(rows, log_slope, 0.0)
         inside = (theta >= self.lower) & (theta <= self.upper)
         return jnp.where(inside, each, -jnp.inf)
 
@@ -98,7 +109,7 @@ class _Axis:
     def __init__(self, prior: Prior, lower: float, upper: float, scale: Scale) -> None:
         _check_arguments(prior)
         self.prior, self.lower, self.upper = prior, lower, upper
-        self.base = _BASE[scale] if prior.linear else None
+        self.scale: Scale = scale if prior.linear else "lin"
         self.low, self.high = self._forward(lower), self._forward(upper)
         self.distribution = distribution(prior, self.low, self.high)
         if prior.family in FLAT:
@@ -115,7 +126,7 @@ class _Axis:
 
     def _forward(self, bound: float) -> float:
         """A bound on the axis of the distribution."""
-        value = bound if self.base is None else self.base**bound
+        value = float(linear(bound, self.scale))
         if self.prior.family not in POSITIVE:
             return value
         if self.prior.family == "log_uniform" and value <= 0:
@@ -126,11 +137,11 @@ class _Axis:
 
     def _backward(self, value: np.ndarray) -> np.ndarray:
         if self.prior.family in POSITIVE:
-            return np.exp(value) if self.base is None else value / np.log(self.base)
-        if self.base is None:
-            return value
+            if self.scale in BASES:
+                return value / np.log(BASES[self.scale])
+            value = np.exp(value)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log(value) / np.log(self.base)
+            return to_scale(value, self.scale)
 
     def quantile(self, u: np.ndarray) -> np.ndarray:
         d, low, high = self.distribution, self.low, self.high
@@ -144,7 +155,7 @@ class _Axis:
     def precision(self) -> float:
         if self.prior.family == "uniform":
             return 0.0
-        if self.base is None and self.prior.family in ("normal", "laplace", "student_t", "half_normal", "cauchy"):
+        if self.scale == "lin" and self.prior.family in ("normal", "laplace", "student_t", "half_normal", "cauchy"):
             return 1.0 / self.prior.scale**2
         # Where the spread on the estimation scale is not a parameter: that of the middle 68 per cent.
         low, high = self.quantile(np.array([0.16, 0.84]))

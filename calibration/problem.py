@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from calibration.bindings import Bindings, bind
 from calibration.compiled import compiled
+from calibration.covariates import Covariates, CovariateTable
 from calibration.gradient_mode import by_sensitivities, check_gradient, is_forward
 from calibration.lanes import differentiable
 from calibration.noise import NOISE_MODELS, NoiseModel
@@ -23,14 +24,24 @@ from calibration.notebook import problem_html
 from calibration.parameters import ParameterVector
 from calibration.prediction import Prediction, Predictor
 from calibration.priors import PriorDensity
+from calibration.problem_arguments import (
+    as_estimates,
+    as_measurements,
+    check_by_reading,
+    check_fixed,
+    check_readings,
+    check_tolerance,
+    described_experiments,
+    noise_by_observable,
+)
 from calibration.reading_density import reading_density
 from calibration.reading_values import nearest_readings, reading_values
 from twin import library
 from twin.compile import compile_model
-from twin.errors import ProblemError, TwinWarning, suggestion
+from twin.errors import ProblemError, TwinWarning
 from twin.experiment import Experiment
 from twin.experiment.schedule import make_schedule
-from twin.measurements import Measurements, read_measurements
+from twin.measurements import Measurements
 from twin.model import Model
 from twin.precision import float64, in_float64
 from twin.solve import METHODS, Method, Tolerance, choose, method_named
@@ -62,6 +73,8 @@ class Problem:
         gradient: How gradients of the likelihood are computed: "reverse" (adjoint of the steps, whose cost hardly
             grows with the parameters), "forward" (sensitivities, whose cost does), or "auto" for what is cheaper.
         study: The study it was made from, if any.
+        covariates: Numbers of the subjects, which the effects of estimates use: a table with a row per subject, such as
+            `twin.EventTable.covariates`, or a mapping of subjects to numbers by name.
         by_reading: Model parameters in formulas of observables and noise that have a value of their own in some
             readings: a row per reading, a column per parameter; cells are numbers, names of other parameters, or NaN.
 
@@ -95,21 +108,23 @@ class Problem:
         gradient: str = "auto",
         study: Study | None = None,
         by_reading: pd.DataFrame | None = None,
+        covariates: CovariateTable | None = None,
     ) -> None:
         self.model, self.name, self.study = model, name or model.name, study
-        self.measurements = _as_measurements(measurements, model)
-        self.estimates = _as_estimates(estimates)
+        self.measurements = as_measurements(measurements, model)
+        self.estimates = as_estimates(estimates)
         self.fixed = dict(fixed or {})
         self.score_scale = dict(score_scale or {})
-        _check_tolerance(rtol, atol, max_steps)
+        check_tolerance(rtol, atol, max_steps)
         self.gradient, self.tolerance = check_gradient(gradient), Tolerance(rtol, atol, max_steps)
         # What "auto" stands for is chosen when everything else is known.
         self.method = method_named(solver, lambda: METHODS["rodas5p"])
-        self.noise = _noise_by_observable(noise, self.measurements.observables)
-        self.experiments = _experiments(experiments or {}, self.measurements, model)
-        _check_fixed(self.fixed, model)
+        self.noise = noise_by_observable(noise, self.measurements.observables)
+        self.experiments = described_experiments(experiments or {}, self.measurements, model)
+        check_fixed(self.fixed, model)
         self.all_series = tuple(self.measurements.series)
-        self.parameters = ParameterVector(self.estimates, self.all_series, {**model.default_parameters, **self.fixed})
+        self.covariates, values = Covariates(covariates), {**model.default_parameters, **self.fixed}
+        self.parameters = ParameterVector(self.estimates, self.all_series, values, self.covariates)
         if not len(self.parameters):
             raise ProblemError("nothing is to be estimated", where="estimates", expected="at least one")
         self.prior = PriorDensity(
@@ -118,8 +133,8 @@ class Problem:
             self.parameters.upper,
             [entry.scale for entry in self.parameters.entries],
         )
-        self.by_reading = _check_by_reading(by_reading, len(self.measurements))
-        _check_readings(self.measurements.table, self.noise_models)
+        self.by_reading = check_by_reading(by_reading, len(self.measurements))
+        check_readings(self.measurements.table, self.noise_models)
         self._bind()
         if (method := method_named(solver, self._faster)) is not self.method:
             self.method = method
@@ -397,101 +412,4 @@ class Problem:
         return readings
 
 
-def _check_by_reading(table: pd.DataFrame | None, count: int) -> pd.DataFrame | None:
-    if table is not None and len(table) != count:
-        raise ProblemError(
-            f"there are {len(table)} rows for {count} readings",
-            where="by_reading",
-            expected="a row per reading, in the order of the measurements",
-        )
-    return None if table is None else table.reset_index(drop=True)
-
-
 _DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate", "measurements")
-
-
-def _as_measurements(given: Measurements | pd.DataFrame | str | PathLike[str], model: Model) -> Measurements:
-    if isinstance(given, Measurements):
-        # An infinite time is a slip in a table of the laboratory, whose reader refuses it; here it was meant.
-        steady = np.isinf(given.table["time"]).any()
-        unknown = set(given.observables) - set(model.observable_names)
-        return given if steady and given.time_unit is None and not unknown else given.for_model(model)
-    if isinstance(given, pd.DataFrame):
-        return Measurements.from_table(given, model)
-    return read_measurements(given, model)
-
-
-def _as_estimates(given: Sequence[Estimate]) -> tuple[Estimate, ...]:
-    if isinstance(given, Estimate) or not all(isinstance(estimate, Estimate) for estimate in given):
-        raise ProblemError(f"the estimates are {given!r}", where="estimates", expected="a sequence of Estimate")
-    return tuple(given)
-
-
-def _noise_by_observable(noise: Noise | Mapping[str, Noise], observables: Sequence[str]) -> dict[str, Noise]:
-    if isinstance(noise, Noise):
-        noise = dict.fromkeys(observables, noise)
-    if not isinstance(noise, Mapping) or not all(isinstance(each, Noise) for each in noise.values()):
-        raise ProblemError(
-            f"the noise is {noise!r}", where="noise", expected="a Noise, or a Noise for each measured observable"
-        )
-    for name in observables:
-        if name not in noise:
-            raise ProblemError(
-                f"the observable {name!r} is measured but has no noise model",
-                where="noise",
-                fix=f"add noise={{{name!r}: Noise(...)}}",
-            )
-    for name, model in noise.items():
-        if model.family not in NOISE_MODELS:
-            raise ProblemError(
-                f"the noise family of {name!r} is {model.family!r}",
-                where="noise",
-                fix=suggestion(model.family, NOISE_MODELS),
-            )
-        if not model.df > 0:
-            raise ProblemError(
-                f"the degrees of freedom of {name!r} are {model.df:g}", where="noise", expected="a positive number"
-            )
-    return {name: noise[name] for name in observables}
-
-
-def _experiments(given: Mapping[str, Experiment], measurements: Measurements, model: Model) -> dict[str, Experiment]:
-    used = list(dict.fromkeys(experiment for experiment, _ in measurements.series))
-    if given and (unknown := [name for name in used if name not in given]):
-        raise ProblemError(
-            f"the table has readings of the experiment {unknown[0]!r}, which is not described",
-            where=f"experiments of {model.name!r}",
-            fix=suggestion(unknown[0], given),
-        )
-    return {name: given.get(name, Experiment()) for name in used}
-
-
-def _check_fixed(fixed: Mapping[str, float], model: Model) -> None:
-    for name, value in fixed.items():
-        if name not in model.parameter_names:
-            raise ProblemError(
-                f"{name!r} is no parameter of the model {model.name!r}",
-                where="fixed",
-                fix=suggestion(name, model.parameter_names),
-            )
-        if not np.isfinite(value):
-            raise ProblemError(f"{name!r} is {value}", where="fixed", expected="a finite number")
-
-
-def _check_tolerance(rtol: float, atol: float, max_steps: int) -> None:
-    for name, value in (("rtol", rtol), ("atol", atol), ("max_steps", max_steps)):
-        if not (np.isfinite(value) and value > 0):
-            raise ProblemError(f"{name} is {value}", where="problem", expected="a positive number")
-
-
-def _check_readings(table: pd.DataFrame, noise_models: Mapping[str, NoiseModel]) -> None:
-    for name, model in noise_models.items():
-        rows = table[(table["observable"] == name) & (table["value"] <= 0)]
-        if model.positive and len(rows):
-            row = rows.iloc[0]
-            raise ProblemError(
-                f"a reading of {name!r} is {row['value']:g} (subject {row['subject']}, time {row['time']:g})",
-                where="measurements",
-                expected=f"positive readings, since the noise is {model.family}",
-                fix="mark readings below the detection limit (and intervals from 0) as left, or use normal noise",
-            )

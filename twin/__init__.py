@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from twin.scenario import Endpoint, Factor, Scenario, open_scenario, read_scenario
     from twin.simulation import simulate
     from twin.stochastic import linear_noise, simulate_jumps, simulate_langevin
-    from twin.study import Estimate, Noise, Prior, Study
+    from twin.study import Effect, Estimate, Noise, Prior, Study
 
 _HOME = {
     "twin.cohort": (
@@ -84,7 +84,7 @@ _HOME = {
     "twin.scenario": ("Endpoint", "Factor", "Scenario", "open_scenario", "read_scenario"),
     "twin.simulation": ("simulate",),
     "twin.stochastic": ("linear_noise", "simulate_jumps", "simulate_langevin"),
-    "twin.study": ("Estimate", "Noise", "Prior", "Study"),
+    "twin.study": ("Effect", "Estimate", "Noise", "Prior", "Study"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -98,6 +98,7 @@ __all__ = [
     "Cohort",
     "ConservedTotal",
     "Count",
+    "Effect",
     "Endpoint",
     "Equilibration",
     "Estimate",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from twin.experiment.experiment import Experiment
 
-Scale = Literal["lin", "log", "log10"]
+Scale = Literal["lin", "log", "log10", "logit", "atanh"]
 Level = Literal["shared", "subject", "experiment"]
 NoiseFamily = Literal["normal", "log_normal", "student_t", "laplace", "log_laplace"]
 PriorFamily = Literal[
@@ -60,6 +60,31 @@ class Prior:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """What a covariate does to a parameter: ``typical + coefficient * formula`` on the estimation scale.
+
+    Args:
+        formula: A formula of the subjects' covariates, such as ``"log(WT / 70)"``; a comparison such as ``"sex == 1"``
+            counts as 1 or 0 and makes a categorical shift.
+        coefficient: A number that is held, or the name of a coefficient to estimate.
+        lower: Its lower bound.
+        upper: Its upper bound.
+        nominal: Its reference value.
+        prior: Its prior; default uniform between the bounds.
+
+    Example:
+        >>> Estimate("CL", 0.3, 30, scale="log", effects=(Effect("log(WT / 70)", "CL_WT"),))
+    """
+
+    formula: str
+    coefficient: float | str
+    lower: float = -5.0
+    upper: float = 5.0
+    nominal: float = 0.0
+    prior: Prior = field(default_factory=Prior)
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A parameter to estimate.
 
@@ -67,13 +92,16 @@ class Estimate:
         name: A parameter of the model, or a new name used by a noise or initial-value formula.
         lower: Lower bound, linear scale, in the parameter's unit.
         upper: Upper bound, linear scale.
-        scale: Estimation scale; priors and `theta` live on it.
+        scale: Estimation scale, on which priors, `theta`, spreads and effects live: "lin", "log", "log10" or, for a
+            fraction between 0 and 1, "logit".
         prior: Prior on the estimation scale; default uniform between the bounds.
         nominal: Starting and reference value, linear scale; default the model's value.
         per: "shared" by all readings, or one value per "subject" or per "experiment".
         between: Standard deviation of the per-subject values around the typical one, on the
             estimation scale: a number, or a `Prior` (half-normal) if it is to be estimated. The values are
             then ``typical + between * eta`` with standard normal ``eta``. None makes them independent.
+        block: Estimates with the same block have correlated deviations; their correlations are estimated.
+        effects: What covariates do to the (typical) value.
     """
 
     name: str
@@ -84,6 +112,8 @@ class Estimate:
     nominal: float | None = None
     per: Level = "shared"
     between: float | Prior | None = None
+    block: str = ""
+    effects: Sequence[Effect] = ()
 
 
 @dataclass(frozen=True)

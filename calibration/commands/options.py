@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from twin.model import Model
     from twin.study import Estimate, Noise
 
-SCALES = ("lin", "log", "log10")
+SCALES = ("lin", "log", "log10", "logit")
 LEVELS = ("shared", "subject", "experiment")
 FAMILIES = ("normal", "log_normal", "student_t", "laplace", "log_laplace")
 ESTIMATE_FORM = "NAME:LOWER:UPPER[:SCALE[:PER]], for instance k:0.01:10 or k:0:1:lin"
@@ -58,8 +58,8 @@ def add_problem_options(parser: ArgumentParser) -> None:
     what.add_argument("--model", metavar="NAME", help="a model of the library, to be calibrated to --data")
     what.add_argument(
         "--estimate", action="append", default=[], metavar="NAME:LOWER:UPPER[:SCALE[:PER]]",
-        help="a parameter to estimate; SCALE is lin, log or log10 (default), PER is shared (default), subject or "
-        "experiment; the name alone takes bounds around the model's value",
+        help="a parameter to estimate; SCALE is lin, log, logit or log10 (default), PER is shared (default), subject "
+        "or experiment; the name alone takes bounds around the model's value",
     )  # fmt: skip
     what.add_argument("--fix", action="append", default=[], metavar="NAME=NUMBER", help="a parameter that is held")
     what.add_argument(

@@ -17,6 +17,7 @@ def configure(parser: ArgumentParser) -> None:
     """Arguments of ``twin population``."""
     add_source(parser)
     how = parser.add_argument_group("how")
+    how.add_argument("--method", choices=("focei", "saem"), default="focei", help="estimator (default focei)")
     how.add_argument("--starts", type=whole(1), default=STARTS, metavar="N", help=f"searches ({STARTS})")
     how.add_argument(
         "--studies", type=whole(20), default=STUDIES, metavar="N", help=f"simulated studies of the check ({STUDIES})"
@@ -33,11 +34,13 @@ def run(args: Namespace) -> int:
 
     from calibration.population import fit_population, predictive_check
 
-    found = fit_population(problem, starts=args.starts, seed=args.seed, quiet=args.quiet)
+    found = fit_population(problem, method=args.method, starts=args.starts, seed=args.seed, quiet=args.quiet)
     check = predictive_check(found, studies=args.studies, seed=args.seed)
     errors = check.readings.assign(npde=check.npde)
+    parts = found.components
     tables = {
         "population": (found.table, True),
+        "components": (parts, False),
         "individuals": (found.individuals, True),
         "predictive_check": (check.bins, False),
         "prediction_errors": (errors, False),
@@ -68,11 +71,11 @@ population = Command(
     configure=configure,
     run=run,
     description="""\
-Maximise the likelihood of typical values, spreads and noise, the subjects' deviations integrated out (FOCEI).
+Maximise the likelihood of typical values, spreads and noise, the subjects' deviations integrated out (FOCEI, or SAEM).
 
   twin population theophylline --out theophylline
 
 The study needs parameters that vary between subjects (per="subject", between=...). FOLDER gets population.csv
-(estimates with standard errors), individuals.csv, predictive_check.csv with predictive_check.png, and
-prediction_errors.csv (npde). The exit status is 1 if the search did not converge.""",
+(estimates with standard errors), components.csv (variances, correlations), individuals.csv, predictive_check.csv with
+predictive_check.png, and prediction_errors.csv (npde). The exit status is 1 if the search did not converge.""",
 )

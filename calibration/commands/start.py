@@ -71,14 +71,16 @@ def to_estimation_scale(values: np.ndarray, problem: Problem, where: str) -> np.
     """
     import numpy as np
 
-    from calibration.parameters import to_scale
+    from calibration.scales import DOMAIN, has_place, to_scale
 
     theta = []
     for entry, value in zip(problem.parameters.entries, values, strict=True):
         number = float(value) if isinstance(value, int | float | np.number) else np.nan
-        if not np.isfinite(number) or (entry.scale != "lin" and number <= 0.0):
+        if not has_place(number, entry.scale):
             raise ProblemError(
-                f"{entry.name!r} is {value}", where=where, expected=f"a finite number on a {entry.scale} scale"
+                f"{entry.name!r} is {value}",
+                where=where,
+                expected=f"{DOMAIN[entry.scale]}, for its {entry.scale} scale",
             )
         theta.append(to_scale(number, entry.scale))
     margin = 1e-6 * (problem.upper - problem.lower)

@@ -16,6 +16,7 @@ from calibration.information.scoring import Scoring, scoring
 from calibration.information.spectrum import Spectrum, spectrum
 from calibration.information.wording import LOADING, in_words, logarithmic_rates
 from calibration.problem import Problem
+from calibration.scales import linear
 from twin.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -202,9 +203,8 @@ class FisherInformation:
         )
 
     def _linear(self, theta: np.ndarray) -> np.ndarray:
-        base = np.array([{"lin": 1.0, "log": np.e, "log10": 10.0}[scale] for scale in self.scales])
         with np.errstate(over="ignore"):  # an interval without an end
-            return np.where(np.array(self.scales) == "lin", theta, base**theta)
+            return np.array([linear(value, scale) for value, scale in zip(theta, self.scales, strict=True)])
 
     def to_dataset(self) -> xr.Dataset:
         """Everything as arrays over the dimensions parameter, direction and combination."""

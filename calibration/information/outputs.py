@@ -272,11 +272,7 @@ def _varying(problem: Problem, wanted: Sequence[str] | None) -> list[int]:
     for name, slot in problem.parameters.slots.items():
         if name not in used:
             continue
-        found |= {int(slot.value[i]) for i in series}
-        if slot.eta is not None:
-            found |= {int(slot.eta[i]) for i in series}
-        if slot.between_is_estimated:
-            found.add(int(slot.between))  # type: ignore[arg-type]  # an entry where it is estimated
+        found |= slot.entries(series)
     if wanted is not None:
         for name in wanted:
             if name not in problem.names:

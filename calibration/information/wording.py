@@ -25,12 +25,14 @@ def logarithmic_rates(
     Args:
         theta: The vector, estimation scale.
         lower: Lower bounds, estimation scale.
-        scales: Estimation scale of each parameter: "lin", "log" or "log10".
+        scales: Estimation scale of each parameter: "lin", "log", "log10", "logit" or "atanh" (which has none).
     """
     positive = (lower >= 0) & (theta > 0)
     linear = np.divide(1.0, theta, out=np.full(len(theta), np.nan), where=positive)
-    known = {"log": 1.0, "log10": np.log(10.0)}
-    return np.array([known.get(scale, rate) for scale, rate in zip(scales, linear, strict=True)])
+    known = {"log": 1.0, "log10": np.log(10.0), "atanh": np.nan}
+    of_fractions = 1.0 / (1.0 + np.exp(theta))
+    rates = np.where(np.array(scales) == "logit", of_fractions, linear)
+    return np.array([known.get(scale, rate) for scale, rate in zip(scales, rates, strict=True)])
 
 
 def in_words(

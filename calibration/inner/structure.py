@@ -131,8 +131,10 @@ def _unfit(problem: Problem, entry: Entry, in_use: frozenset[str]) -> str | None
     slot = problem.parameters.slots[entry.parameter]
     if entry.parameter in in_use and entry.parameter in problem.bindings.system.parameters:
         return "acts on the mechanism or the experiments"
-    if entry.role != "value" or slot.eta is not None:
+    if entry.role != "value" or not slot.plain:
         return "belongs to a distribution over subjects"
+    if entry.scale not in ("lin", "log", "log10"):
+        return f"is estimated on a {entry.scale} scale"
     return None if entry.prior.family in SMOOTH else f"its prior is {entry.prior.family}"
 
 

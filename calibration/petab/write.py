@@ -326,6 +326,14 @@ def _check(problem: Problem) -> None:
             expected="readings that are numbers",
             fix="keep the table as CSV (measurements.table.to_csv) beside the model",
         )
+    for name, slot in problem.parameters.slots.items():
+        if slot.scale == "logit" or slot.shifts or slot.block is not None:
+            what = "a logit scale" if slot.scale == "logit" else "effects of covariates or correlated deviations"
+            raise UnsupportedPetabError(
+                f"the estimate {name!r} has {what}",
+                where="write_petab",
+                expected="lin, log or log10 scales and independent deviations: PEtab has no others",
+            )
     for name, noise in problem.noise.items():
         if noise.family not in _DISTRIBUTIONS:
             raise UnsupportedPetabError(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from calibration.parameters import Entry
 from calibration.petab.errors import UnsupportedPetabError
+from calibration.scales import linear
 
 V1_LINEAR = {"uniform": "uniform", "normal": "normal", "laplace": "laplace", "log_normal": "logNormal"} | {
     "log_laplace": "logLaplace"
@@ -21,7 +20,7 @@ V2_OF_LOGARITHM = {"uniform": "log-uniform", "normal": "log-normal", "laplace": 
 
 def linear_value(entry: Entry, value: float) -> float:
     """A number of the estimation scale on the linear scale."""
-    return {"lin": float(value), "log": float(np.exp(value)), "log10": float(10.0**value)}[entry.scale]
+    return float(linear(value, entry.scale))
 
 
 def written_prior(entry: Entry, version: int) -> tuple[str, str]:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from scipy.optimize import minimize
 
+from calibration.population.distribution import by_group, components
 from calibration.population.marginal import MarginalLikelihood, Modes
+from calibration.population.virtual import Within, virtual_cohort
 from calibration.problem import Problem
-from twin.errors import SimulationError
+from calibration.scales import BASES, linear, slope
+from twin.errors import ProblemError, SimulationError
 from twin.precision import in_float64
 from twin.progress import progress
+
+if TYPE_CHECKING:
+    from twin.cohort import Cohort
 
 HESSIAN_STEP = 1e-3
 MOST_ITERATIONS = 200
 NINETY_FIVE = 1.959963984540054
+METHODS = ("focei", "saem")
+SETTLED = 0.1
+"""SAEM has settled when entries move by less than this share of their standard errors."""
 DRAWS_FOR_STARTS = 20
 """Vectors tried for each start: the one with the best marginal likelihood begins."""
 
@@ -34,7 +45,10 @@ class PopulationFit:
         covariance: Inverse of its Hessian, estimation scale; NaN for entries on a bound.
         eta: Most probable deviations of the subjects, standard normal scale.
         eta_sd: Their conditional standard deviations.
-        converged: Whether the search for the best start ended at a maximum.
+        converged: Whether the search for the best start ended at a maximum; for SAEM whether no entry moved by a tenth
+            of its standard error in the second half of the iterations with falling steps.
+        method: "focei" or "saem".
+        path: The population's vector after each iteration of SAEM.
     """
 
     likelihood: MarginalLikelihood
@@ -44,6 +58,8 @@ class PopulationFit:
     eta: Float[np.ndarray, " deviation"]
     eta_sd: Float[np.ndarray, " deviation"]
     converged: bool
+    method: str = "focei"
+    path: Float[np.ndarray, "iteration parameter"] | None = None
 
     @property
     def objective(self) -> float:
@@ -68,19 +84,15 @@ class PopulationFit:
         error, rows = np.sqrt(np.diag(self.covariance)), {}
         for value, se, name in zip(self.theta, error, self.likelihood.names, strict=True):
             entry = entries[name]
-            base = {"lin": None, "log": np.e, "log10": 10.0}[entry.scale]
-            ends = value + NINETY_FIVE * se * np.array([-1.0, 1.0])
-            estimate = value if base is None else base**value
-            slope = 1.0 if base is None else estimate * np.log(base)
+            estimate, rate = float(linear(value, entry.scale)), float(slope(value, entry.scale))
+            lower, upper = linear(value + NINETY_FIVE * se * np.array([-1.0, 1.0]), entry.scale)
             cv = np.nan
-            if entry.role == "between" and (of := scales[entry.parameter]) != "lin":
-                omega = value * (1.0 if of == "log" else np.log(10.0))
-                cv = 100.0 * np.sqrt(np.expm1(omega**2))
-            lower, upper = ends if base is None else base**ends
+            if entry.role == "between" and (of := scales[entry.parameter]) in BASES:
+                cv = 100.0 * np.sqrt(np.expm1((value * np.log(BASES[of])) ** 2))
             rows[name] = {
                 "estimate": estimate,
-                "se": slope * se,
-                "rse": 100.0 * slope * se / abs(estimate) if estimate else np.nan,
+                "se": rate * se,
+                "rse": 100.0 * rate * se / abs(estimate) if estimate else np.nan,
                 "lower": lower,
                 "upper": upper,
                 "cv": cv,
@@ -88,33 +100,55 @@ class PopulationFit:
         return pd.DataFrame.from_dict(rows, orient="index")
 
     @cached_property
+    def components(self) -> pd.DataFrame:
+        """Variances, covariances and correlations of the deviations, estimation scale, errors by the delta method.
+
+        Returns:
+            Columns kind ("variance", "covariance", "correlation"), first, second, estimate, se.
+        """
+        likelihood = self.likelihood
+        return components(likelihood.problem.parameters, self.vector, likelihood.positions, self.covariance)
+
+    @cached_property
     def individuals(self) -> pd.DataFrame:
         """Empirical-Bayes estimates on the linear scale: a row per subject or experiment, a column per parameter."""
-        return pd.DataFrame(self._by_group(self.vector))
+        return by_group(self.likelihood.problem.parameters, self.vector)
 
     @property
     def shrinkage(self) -> pd.Series:
-        """Share of the spread that the individual estimates lost: 1 - sd(eta), by parameter."""
-        entries = {entry.name: entry for entry in self.likelihood.problem.parameters.entries}
-        of = [entries[name].parameter for name in self.likelihood.deviations]
-        grouped = pd.Series(self.eta).groupby(of, sort=False)
-        return 1.0 - grouped.std(ddof=0).rename("shrinkage")
+        """Share of the spread that the individual estimates lost: 1 - sd(deviation / spread), by parameter."""
+        scores = by_group(self.likelihood.problem.parameters, self.vector, lambda slot, v, i: slot.score(v, i))
+        return (1.0 - scores.std(ddof=0)).rename("shrinkage")
 
-    def _by_group(self, vector: np.ndarray) -> dict[str, dict[str, float]]:
-        problem, found = self.likelihood.problem, {}
-        position = {name: index for index, name in enumerate(problem.names)}
-        for entry in problem.parameters.entries:
-            if entry.role != "eta":
-                continue
-            slot = problem.parameters.slots[entry.parameter]
-            base = {"lin": None, "log": np.e, "log10": 10.0}[slot.scale]
-            index = position[entry.name]
-            lane = int(np.flatnonzero(slot.eta == index)[0])
-            spread = vector[slot.between] if slot.between_is_estimated else slot.between
-            value = vector[slot.value[lane]] + spread * vector[index]
-            group = entry.name[len(entry.parameter) + len("_eta[") : -1]
-            found.setdefault(entry.parameter, {})[group] = float(value if base is None else base**value)
-        return found
+    def cohort(
+        self,
+        size: int,
+        seed: int = 0,
+        *,
+        within: Within = None,
+        constraints: Sequence[str] = (),
+        covariates: Mapping[str, Any] | None = None,
+    ) -> Cohort:
+        """Virtual subjects from the fitted distribution; the uncertainty of its numbers is left out.
+
+        Args:
+            size: Number of subjects.
+            seed: Seed of all draws.
+            within: Ranges that the parameters of each subject lie in, by name, or "individuals" for those of the
+                empirical-Bayes estimates. Others are drawn again: `Cohort.acceptance` is the share that was kept.
+            constraints: Further comparisons that each subject fulfils.
+            covariates: A distribution, number or formula for every covariate that an effect uses.
+
+        Raises:
+            ProblemError: a covariate is not given, a range has no parameter or is in the wrong order, or a parameter
+                has no distribution.
+            ExperimentError: fewer than one in a thousand candidates lie within the ranges.
+
+        Example:
+            >>> cohort = found.cohort(1000, seed=0, within={"CL": (1.0, 6.0)})
+            >>> cohort.acceptance
+        """
+        return virtual_cohort(self, size, seed, within, constraints, covariates)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
@@ -122,25 +156,42 @@ class PopulationFit:
 
 
 @in_float64
-def fit_population(problem: Problem, *, starts: int = 3, seed: int = 0, quiet: bool = False) -> PopulationFit:
-    """Maximise the marginal likelihood, the subjects' deviations integrated out (FOCEI); priors do not count.
+def fit_population(
+    problem: Problem,
+    *,
+    method: str = "focei",
+    starts: int = 3,
+    iterations: tuple[int, int] = (200, 200),
+    seed: int = 0,
+    quiet: bool = False,
+) -> PopulationFit:
+    """Maximise the marginal likelihood, the subjects' deviations integrated out; priors do not count.
 
     Args:
         problem: A problem with parameters that vary between subjects: ``Estimate(..., per="subject", between=Prior(
             "half_normal", scale=...))``.
-        starts: Searches; the first begins at the nominal vector, the others at the best of some vectors around it.
-        seed: Seed of the starts.
+        method: "focei" (Laplace's approximation of the integral) or "saem" (stochastic approximation EM, which does not
+            approximate it; from the nominal vector). `nllh` and the standard errors are those of Laplace's
+            approximation at the estimate in both; `importance_sampling` gives the likelihood itself.
+        starts: Searches of "focei"; the first begins at the nominal vector, the others at the best of some vectors
+            around it.
+        iterations: Iterations of "saem" with steps of 1, and with falling steps.
+        seed: Seed of the starts, or of all draws of "saem".
         quiet: Show no progress.
 
     Raises:
-        ProblemError: nothing varies between subjects.
+        ProblemError: nothing varies between subjects, or the method does not exist.
         SimulationError: no start can be integrated.
 
     Example:
         >>> found = calibration.population.fit_population(problem)
         >>> found.table, found.individuals, found.shrinkage
     """
+    if method not in METHODS:
+        raise ProblemError(f"the method is {method!r}", where="fit_population", expected=", ".join(METHODS))
     likelihood = MarginalLikelihood(problem)
+    if method == "saem":
+        return _by_saem(likelihood, iterations, seed)
     rng = np.random.default_rng([seed, 11])
     ends = []
     with progress(f"population of {problem.name}", starts, quiet) as line:
@@ -160,6 +211,24 @@ def fit_population(problem: Problem, *, starts: int = 3, seed: int = 0, quiet: b
     covariance = _covariance(likelihood, theta, modes)
     sd = np.sqrt(np.diag(np.linalg.inv(modes.curvature[0])))
     return PopulationFit(likelihood, theta, np.array([end[0] for end in ends]), covariance, modes.eta[0], sd, converged)
+
+
+def _by_saem(likelihood: MarginalLikelihood, iterations: tuple[int, int], seed: int) -> PopulationFit:
+    from calibration.population.saem import Saem
+
+    burn, smooth = iterations
+    if not (burn >= 10 and smooth >= 10):
+        raise ProblemError(f"the iterations are {iterations}", where="saem", expected="at least 10 of both kinds")
+    path = Saem(likelihood, seed).run(likelihood.nominal, burn, smooth)
+    theta = path[-1]
+    modes = likelihood.modes(theta[None], np.zeros((1, len(likelihood.deviations))))
+    covariance = _covariance(likelihood, theta, modes)
+    error = np.sqrt(np.diag(covariance))
+    moved = np.ptp(path[burn + smooth // 2 :], axis=0)
+    settled = bool((moved[np.isfinite(error)] < SETTLED * error[np.isfinite(error)]).all())
+    sd = np.sqrt(np.diag(np.linalg.inv(modes.curvature[0])))
+    converged = settled and bool(modes.found[0])
+    return PopulationFit(likelihood, theta, modes.marginal, covariance, modes.eta[0], sd, converged, "saem", path)
 
 
 def _search(likelihood: MarginalLikelihood, begin: np.ndarray) -> tuple[float, np.ndarray, Modes, bool] | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from calibration.optimise.objective import Objective
 from calibration.problem import Problem
@@ -84,6 +84,11 @@ class MarginalLikelihood:
         self.deviations = tuple(problem.names[index] for index in self._of_eta)
         self.lower, self.upper = problem.lower[self._of_population], problem.upper[self._of_population]
         self.nominal = problem.nominal[self._of_population]
+
+    @property
+    def positions(self) -> Int[np.ndarray, " parameter"]:
+        """Where the population's entries stand in the problem's vector."""
+        return self._of_population
 
     def whole(
         self, population: Float[np.ndarray, "vector parameter"], eta: Float[np.ndarray, "vector deviation"]

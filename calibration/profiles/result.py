@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 
+from calibration import scales
 from calibration.profiles.curve import Curve
 from twin.errors import ProblemError, suggestion
 
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 
 def linear(values: Float[np.ndarray, "*shape"] | float, scale: Scale) -> np.ndarray:
     """Numbers of the estimation scale on the linear scale; infinite ends stay ends of the axis."""
-    base = {"lin": None, "log": np.e, "log10": 10.0}[scale]
     with np.errstate(over="ignore"):
-        return np.asarray(values if base is None else base ** np.asarray(values, dtype=float))
+        return np.asarray(scales.linear(np.asarray(values, dtype=float), scale))
 
 
 @dataclass(frozen=True, repr=False)

@@ -153,25 +153,30 @@ def _endpoint_table(table: pd.DataFrame) -> str:
     rows = []
     for row in table.to_dict("records"):
         spread = f"{figure(row['q50'])} ({figure(row['q05'], 3)} to {figure(row['q95'], 3)})"
-        known = row.get("pairs") == row.get("pairs") and row.get("pairs") is not None
-        mean = f"{figure(row['difference'])} ({figure(row['lower'], 3)} to {figure(row['upper'], 3)})" if known else ""
-        each = f"{figure(row['difference_q05'], 3)} to {figure(row['difference_q95'], 3)}" if known else ""
+        change = ""
+        if _is_number(row.get("difference")):
+            change = f"{figure(row['difference'])} ({figure(row['lower'], 3)} to {figure(row['upper'], 3)})"
+        elif row.get("pairs", 0) > 0:  # some patients' values are infinite
+            change = f"median {figure(row['difference_q50'])}"
         unit = pretty(row["unit"]) if row["unit"] else ""
-        lost = row["failed"] + row["undefined"]
-        rows.append([row["endpoint"], unit, row["arm"], spread, mean, each, f"{row['patients']:,}", f"{lost:,}"])
-    head = ["endpoint", "unit", "arm", "median (5 to 95 %)", "mean difference (95 % interval)", "of 90 % of patients"]
-    return text_table([*head, "patients", "NaN"], rows, left=(0, 1, 2))
+        name = f"{row['endpoint']} [{unit}]" if unit else row["endpoint"]
+        rows.append([name, row["arm"], spread, change, f"{row['failed'] + row['undefined']:,}"])
+    return text_table(["endpoint", "arm", "median (5 to 95 %)", "mean difference (95 %)", "NaN"], rows, left=(0, 1))
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and value == value
 
 
 def _responder_table(table: pd.DataFrame) -> str:
     rows = []
     for row in table.to_dict("records"):
         share = f"{row['share']:.2%} ({row['low']:.2%} to {row['high']:.2%})"
-        known = row.get("pairs") == row.get("pairs") and row.get("pairs") is not None
+        known = _is_number(row.get("difference"))
         change = f"{row['difference']:+.2%} ({row['lower']:+.2%} to {row['upper']:+.2%})" if known else ""
         counts = f"{int(row['gained']):,} / {int(row['lost']):,}" if known else ""
-        rows.append([row["criterion"], row["arm"], share, change, counts, f"{row['unknown']:,}"])
-    head = ["criterion", "arm", "responders (95 %)", "difference (95 %)", "gained / lost", "unknown"]
+        rows.append([row["criterion"], row["arm"], share, change, counts])
+    head = ["criterion", "arm", "responders (95 %)", "difference (95 %)", "gained / lost"]
     return text_table(head, rows, left=(0, 1))
 
 

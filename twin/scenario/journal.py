@@ -95,8 +95,10 @@ class Journal:
         lock = filelock.FileLock(path)
         try:
             lock.acquire(timeout=0)
-        except (filelock.Timeout, OSError):
+        except filelock.Timeout:
             return True
+        except OSError:  # a folder that cannot be written: nobody runs there
+            return False
         lock.release()
         return False
 
@@ -127,7 +129,11 @@ class Journal:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            fix = "delete the file and resume: it is made again" if name == SUMS else "begin anew in another folder"
+            fix = (
+                "delete the file and resume: all chunks are computed again"
+                if name == SUMS
+                else "begin anew in another folder"
+            )
             raise StoreError(f"it cannot be read ({error})", where=str(path), fix=fix) from error
         except OSError as error:
             raise StoreError(f"it cannot be read ({error.strerror})", where=str(path)) from error

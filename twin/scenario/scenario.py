@@ -156,8 +156,8 @@ class Scenario:
                     raise ScenarioError(f"the name is {name!r}", where=where, expected="a name that formulas can use")
                 if name in taken:
                     raise ScenarioError(f"{name!r} is among {taken[name]}, too", where=where, fix="rename one of them")
-                if name in RESULT_NAMES:
-                    raise ScenarioError(f"{name!r} is a part of every result", where=where, fix="rename it")
+                if name in RESULT_NAMES or name in (*self.cohort.names, *self.cohort.covariate_names):
+                    raise ScenarioError(f"{name!r} is another part of the result", where=where, fix="rename it")
                 if kind == "endpoints" and not isinstance(value, Endpoint):
                     raise ScenarioError(f"it is a {type(value).__name__}", where=where, expected="a twin.Endpoint")
                 taken[name] = kind
@@ -365,8 +365,10 @@ class Scenario:
         return f"<Scenario {self.name!r}: {self.model.name}, {size:,} patients in {arms} arms>"
 
 
-RESULT_NAMES = frozenset({"arm", "patient", "status", "factor", "level", "time", "quantile", "reason"})
-"""Names of what every result has."""
+RESULT_NAMES = frozenset(
+    {"arm", "patient", "status", "factor", "level", "time", "quantile", "variable", "band", "band_rank_error"}
+)
+"""Names of what a result has anyway."""
 
 
 def _finite(content: Any) -> Any:

@@ -7,6 +7,7 @@ harm: a worker that dies costs the chunks it was at. Writing and journal stay in
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -91,7 +92,13 @@ def _client(scheduler: str | None, workers: int | None) -> Client:
     from distributed import Client, LocalCluster
 
     if scheduler is None:
-        cluster = LocalCluster(n_workers=workers or 1, threads_per_worker=1, processes=True, dashboard_address=None)
+        cluster = LocalCluster(
+            n_workers=workers or 1,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.ERROR,
+        )
         return _Owner(cluster)  # type: ignore[return-value]  # it is a client to its users
     try:
         client = Client(scheduler, timeout=PATIENCE)

@@ -50,6 +50,12 @@ def fingerprint(folder: Path) -> tuple[str, int, int]:
     return total.hexdigest(), size, count
 
 
+def chunks_of(folder: Path) -> int:
+    """Chunks of all arms."""
+    header = json.loads((folder / "scenario.json").read_text(encoding="utf-8"))
+    return header["chunks"] * len(header["arms"])
+
+
 def done(folder: Path) -> int:
     """Lines of the journal."""
     try:
@@ -58,16 +64,17 @@ def done(folder: Path) -> int:
         return 0
 
 
-def killed(file: Path, folder: Path, kills: int, seconds: float, seed: int) -> list[int]:
+def killed(file: Path, folder: Path, kills: int, chunks: int, seed: int) -> list[int]:
     """Run, kill and resume; returns the finished chunks at each kill."""
     moments, at = random.Random(seed), []
     process = start(["run", str(file), "--out", str(folder)])
     while len(at) < kills:
         begin = done(folder)
-        # Between a first chunk of this attempt and its fair share of the work.
-        while process.poll() is None and done(folder) <= begin:
-            time.sleep(0.05)
-        time.sleep(moments.uniform(0.0, seconds / (kills + 1)))
+        # Within the first part of what is left, so that something is left for the other kills; then at any moment.
+        goal = begin + moments.randint(1, max((chunks - begin) // (kills - len(at) + 1), 1))
+        while process.poll() is None and done(folder) < goal:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0.0, 0.3))
         process.send_signal(signal.SIGKILL)
         if process.wait() != -signal.SIGKILL:
             raise SystemExit("the run ended before it was killed: take more patients or fewer kills")
@@ -103,7 +110,7 @@ def main() -> None:
     }
     print(json.dumps(report), flush=True)
     if args.kills:
-        report["killed_at_chunk"] = killed(file, args.out / "killed", args.kills, seconds, args.seed)
+        report["killed_at_chunk"] = killed(file, args.out / "killed", args.kills, chunks_of(whole), args.seed)
         report["same_bytes"] = fingerprint(args.out / "killed")[0] == mark
         print(json.dumps(report))
         assert report["same_bytes"]

@@ -119,6 +119,7 @@ def test_faults_of_scenarios() -> None:
         scenarios.decay(solver="auto")
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = scenario_files.written(tmp_path), tmp_path / "out"
     assert main(["scenario", "status", str(out)]) == 2

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import arviz_stats
@@ -25,6 +26,7 @@ from calibration import Problem
 from tests.calibration.sampling.small_studies import one_subject
 from twin.live import Twin
 
+LEAST_RUNS = 3
 LEVEL = 0.001
 """How often one of all differences of a comparison is called one where there is none."""
 
@@ -42,6 +44,7 @@ class Compared(NamedTuple):
     """Sequential and batch posterior.
 
     Args:
+        runs: Sequential runs so far.
         table: A row per entry: means and standard deviations (estimation scale) of both, differences in errors.
         limit: Largest difference, in errors, that chance makes.
         evaluations: Likelihoods of one sequential run; gradients of NUTS, its warm-up left out.
@@ -49,6 +52,7 @@ class Compared(NamedTuple):
         log_evidence: Mean over runs and standard error.
     """
 
+    runs: int
     table: pd.DataFrame
     limit: float
     evaluations: tuple[float, int]
@@ -66,8 +70,29 @@ def moments(live: Twin) -> np.ndarray:
     return live.summary()[["mean", "sd"]].to_numpy().T
 
 
-def compare(problem: Problem, *, runs: int, particles: int, draws: int) -> Compared:
-    """Take the readings in one by one, sample them at once, and compare."""
+class Batch(NamedTuple):
+    """The posterior by NUTS: means and standard deviations [2, entry], their errors, gradients and seconds."""
+
+    moments: np.ndarray
+    errors: np.ndarray
+    gradients: int
+    seconds: float
+
+
+def by_nuts(problem: Problem, draws: int) -> Batch:
+    """Sample the posterior given all readings at once."""
+    begin = time.perf_counter()
+    tree = calibration.sample(problem, seed=7, draws=draws, predictive=False, quiet=True)
+    seconds = time.perf_counter() - begin
+    theta = tree["posterior"]["theta"]
+    found = np.stack([theta.mean(("chain", "draw")), theta.std(("chain", "draw"))])
+    errors = np.stack([np.asarray(arviz_stats.mcse(theta, method=kind)) for kind in ("mean", "sd")])
+    return Batch(found, errors, int(tree["sample_stats"]["n_steps"].sum()), seconds)
+
+
+def compare(problem: Problem, *, runs: int, particles: int, draws: int) -> Iterator[Compared]:
+    """Sample all readings at once, take them in one by one, and compare: after every run from the third on."""
+    batch = by_nuts(problem, draws)
     found, evaluations, seconds, evidence = [], [], [], []
     for seed in range(1, runs + 1):
         begin = time.perf_counter()
@@ -76,27 +101,20 @@ def compare(problem: Problem, *, runs: int, particles: int, draws: int) -> Compa
         found.append(moments(live))
         evaluations.append(sum(record["evaluations"] for record in live.log[1:]))
         evidence.append(sum(record["log_predictive_density"] for record in live.log[1:]))
-    begin = time.perf_counter()
-    tree = calibration.sample(problem, seed=7, draws=draws, predictive=False, quiet=True)
-    batch_seconds = time.perf_counter() - begin
-    theta = tree["posterior"]["theta"]
-    batch = np.stack([theta.mean(("chain", "draw")), theta.std(("chain", "draw"))])
-    errors = np.stack([np.asarray(arviz_stats.mcse(theta, method=kind)) for kind in ("mean", "sd")])
-    runs_of = np.stack(found)
-    mean, error = runs_of.mean(axis=0), runs_of.std(axis=0, ddof=1) / np.sqrt(runs)
-    away = (mean - batch) / np.hypot(error, errors)
-    columns = {"mean": mean[0], "nuts_mean": batch[0], "mean_errors": away[0]}
-    columns |= {"sd": mean[1], "nuts_sd": batch[1], "sd_errors": away[1]}
-    table = pd.DataFrame(columns, index=pd.Index(problem.names, name="entry"))
-    limit = float(stats.t.ppf(1 - LEVEL / (2 * away.size), runs - 1))
-    leapfrogs = int(tree["sample_stats"]["n_steps"].sum())
-    return Compared(
-        table,
-        limit,
-        (float(np.mean(evaluations)), leapfrogs),
-        (float(np.mean(seconds[1:])), batch_seconds),
-        (float(np.mean(evidence)), float(np.std(evidence, ddof=1) / np.sqrt(runs))),
-    )
+        if seed < LEAST_RUNS:
+            continue
+        mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(seed)
+        away = (mean - batch.moments) / np.hypot(error, batch.errors)
+        columns = {"mean": mean[0], "nuts_mean": batch.moments[0], "mean_errors": away[0]}
+        columns |= {"sd": mean[1], "nuts_sd": batch.moments[1], "sd_errors": away[1]}
+        yield Compared(
+            seed,
+            pd.DataFrame(columns, index=pd.Index(problem.names, name="entry")),
+            float(stats.t.ppf(1 - LEVEL / (2 * away.size), seed - 1)),
+            (float(np.mean(evaluations)), batch.gradients),
+            (float(np.mean(seconds[1:])), batch.seconds),
+            (float(np.mean(evidence)), float(np.std(evidence, ddof=1) / np.sqrt(seed))),
+        )
 
 
 def by_kalman(problem: Problem, compared: Compared, *, runs: int, particles: int) -> pd.DataFrame:
@@ -142,12 +160,13 @@ def main() -> None:
     if args.what == "costs":
         print(costs(problem).to_string(index=False, float_format=lambda x: f"{x:.4g}"))
         return
-    found = compare(problem, runs=args.runs, particles=args.particles, draws=args.draws)
-    print(found.table.to_string(float_format=lambda x: f"{x:.3f}"))
-    print(f"largest difference {found.worst:.2f} Monte-Carlo errors; chance makes up to {found.limit:.2f}")
-    print(f"sequential, {args.particles} particles: {found.evaluations[0]:.0f} likelihoods, {found.seconds[0]:.1f} s")
-    print(f"NUTS, 4 x {args.draws}: {found.evaluations[1]} gradients after warm-up, {found.seconds[1]:.1f} s in all")
-    print(f"log evidence {found.log_evidence[0]:.2f} ± {found.log_evidence[1]:.2f}")
+    for found in compare(problem, runs=args.runs, particles=args.particles, draws=args.draws):
+        print(f"\nafter {found.runs} runs\n{found.table.to_string(float_format=lambda x: f'{x:.3f}')}")
+        print(f"largest difference {found.worst:.2f} Monte-Carlo errors; chance makes up to {found.limit:.2f}")
+        each, nuts = found.evaluations
+        print(f"sequential, {args.particles} particles: {each:.0f} likelihoods, {found.seconds[0]:.1f} s a run")
+        print(f"NUTS, 4 x {args.draws}: {nuts} gradients after warm-up, {found.seconds[1]:.1f} s with fit")
+        print(f"log evidence {found.log_evidence[0]:.2f} ± {found.log_evidence[1]:.2f}", flush=True)
     if not (problem.measurements.table["censoring"] != "").any():
         print("\nby Kalman steps, against NUTS (away: in posterior standard deviations)")
         kalman = by_kalman(problem, found, runs=args.runs, particles=args.particles)

@@ -66,9 +66,10 @@ def draw_panel(panel: Axes, bands: xr.Dataset, name: str, readings: pd.DataFrame
     time, shares = bands["time"].to_numpy(), bands["quantile"].to_numpy()
     values = bands[name].transpose("quantile", "time").to_numpy()
     order = np.argsort(shares)
-    for low, high in zip(order[: len(order) // 2], order[::-1], strict=False):
+    for depth, (low, high) in enumerate(zip(order[: len(order) // 2], order[::-1], strict=False)):
         label = f"{100 * (shares[high] - shares[low]):.0f} %"
-        panel.fill_between(time, values[low], values[high], color=BLUE, alpha=0.22, linewidth=0, label=label)
+        alpha = min(0.18 + 0.14 * depth, 0.6)
+        panel.fill_between(time, values[low], values[high], color=BLUE, alpha=alpha, linewidth=0, label=label)
     if len(order) % 2:
         panel.plot(time, values[order[len(order) // 2]], color=BLUE, linewidth=1.4, label="median")
     for word, marker in MARKERS.items():
@@ -79,8 +80,12 @@ def draw_panel(panel: Axes, bands: xr.Dataset, name: str, readings: pd.DataFrame
             )
     if time[0] <= now <= time[-1]:
         panel.axvline(now, color=ORANGE, linewidth=0.9, linestyle="--", label="now")
-    unit = bands[name].attrs.get("units", "")
-    panel.set_title(name + (f" [{unit}]" if unit not in ("", "dimensionless") else ""), fontsize=9, color=INK)
-    panel.set_xlabel(f"time [{bands['time'].attrs.get('units', '')}]", fontsize=8, color=INK)
+    panel.set_title(name + _unit(bands[name]), fontsize=9, color=INK)
+    panel.set_xlabel("time" + _unit(bands["time"]), fontsize=8, color=INK)
     panel.legend(fontsize=7, frameon=False, labelcolor=INK, edgecolor=FAINT)
     dress(panel)
+
+
+def _unit(variable: xr.DataArray) -> str:
+    unit = variable.attrs.get("units", "")
+    return "" if unit in ("", "dimensionless") else f" [{unit}]"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from calibration.sim2real.assess import assess
     from calibration.sim2real.assessment import Assessment
     from calibration.stochastic.linear_noise import LinearNoiseLikelihood
+    from calibration.stochastic.particle_filter import ParticleFilter
     from calibration.synthetic.process import Process
     from calibration.synthetic.result import Synthetic
     from calibration.synthetic.synthesize import synthesize
@@ -55,6 +56,7 @@ _MODULE_OF = {
     "MonotoneReadings": "calibration.qualitative.monotone",
     "LinearNoiseLikelihood": "calibration.stochastic.linear_noise",
     "PairProfile": "calibration.profiles.pair",
+    "ParticleFilter": "calibration.stochastic.particle_filter",
     "PredictionProfiles": "calibration.profiles.prediction",
     "Problem": "calibration.problem",
     "Process": "calibration.synthetic.process",
@@ -102,6 +104,7 @@ __all__ = [
     "LinearNoiseLikelihood",
     "MonotoneReadings",
     "PairProfile",
+    "ParticleFilter",
     "PredictionProfiles",
     "Problem",
     "Process",

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from twin.commands.command import Command
-from twin.commands.dosing import add_experiment_options, experiment_from, parse_numbers, parse_times
+from twin.commands.dosing import add_experiment_options, experiment_from, is_plain, parse_numbers, parse_times
 from twin.commands.files import output_file, read_draws, write_dataset
 from twin.commands.remarks import remark
 from twin.commands.tables import figure, text_table
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from twin.experiment.experiment import Experiment
+    from twin.model.model import Model
 
 POINTS = 201
 
@@ -35,6 +36,11 @@ def configure(parser: ArgumentParser) -> None:
     when.add_argument("--until", type=float, metavar="TIME", help="last time")
     when.add_argument("--points", type=int, default=POINTS, metavar="N", help=f"number of times (default {POINTS})")
     when.add_argument("--times", metavar="T,T,...", help="these times instead")
+    chance = parser.add_argument_group("by chance (reactions only; states count molecules)")
+    kind = chance.add_mutually_exclusive_group()
+    kind.add_argument("--jumps", type=int, metavar="RUNS", help="so many runs of the jump process, exactly")
+    kind.add_argument("--langevin", type=int, metavar="RUNS", help="so many runs of the chemical Langevin equation")
+    chance.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the runs (default 0)")
     result = parser.add_argument_group("what comes out")
     result.add_argument(
         "--variables", metavar="A,B,...", help="names or expressions (default: all states and observables)"
@@ -52,7 +58,6 @@ def run(args: Namespace) -> int:
     times = _times(args)
 
     from twin import library
-    from twin.simulation import simulate as simulate_model
 
     model = library.load_model(args.name)
     draws = {}
@@ -64,7 +69,7 @@ def run(args: Namespace) -> int:
             remark(f"not parameters of {model.name}, left aside: {', '.join(others[:8])}{', ...' * (len(others) > 8)}")
     _remark_on_late_doses(experiment, float(times[-1]))
     variables = _split_expressions(args.variables) if args.variables else None
-    ds = simulate_model(model, times, {**parameters, **draws}, experiment, variables)
+    ds = _simulated(args, model, times, {**parameters, **draws}, experiment, variables)
     print(f"{model.name}: {model.description}")
     print(summary(ds))
     write_dataset(ds, out)
@@ -72,14 +77,34 @@ def run(args: Namespace) -> int:
     if plot is not None:
         from twin.plot import plot_dataset
 
-        plot_dataset(ds, log=args.log).savefig(plot, dpi=150)
+        plot_dataset(ds.rename({dim: "draw" for dim in ds.dims if dim == "run"}), log=args.log).savefig(plot, dpi=150)
         args.saved.append(plot)
     print(f"saved: {', '.join(map(str, args.saved))}")
     return 0
 
 
+def _simulated(args: Namespace, model: Model, times: np.ndarray, parameters: dict, experiment, variables) -> xr.Dataset:
+    """The course of the model, or runs of it by chance."""
+    if args.jumps is None and args.langevin is None:
+        from twin.simulation import simulate as simulate_model
+
+        return simulate_model(model, times, parameters, experiment, variables)
+    from twin.stochastic import simulate_jumps, simulate_langevin
+
+    option = "--langevin" if args.jumps is None else "--jumps"
+    if args.draws or not is_plain(args):
+        raise ExperimentError(
+            "something is done (a dose, a change, another start), or draws are given",
+            where=option,
+            expected="parameters by --set only",
+        )
+    if args.jumps is None:
+        return simulate_langevin(model, times, parameters, variables, runs=args.langevin, seed=args.seed)
+    return simulate_jumps(model, times, parameters, variables, runs=args.jumps, seed=args.seed)
+
+
 def summary(ds: xr.Dataset) -> str:
-    """First, highest and last value of every variable; of many draws the median and the middle 90 %."""
+    """First, highest and last value of every variable; of many draws or runs the median and the middle 90 %."""
     import numpy as np
 
     times = ds["time"].to_numpy()
@@ -93,10 +118,11 @@ def summary(ds: xr.Dataset) -> str:
         cells = [values[:, 0], values.max(axis=1), times[peak], values[:, -1]]
         rows.append([str(name), variable.attrs.get("units", ""), *(_spread(cell) for cell in cells)])
     table = text_table(head, rows, left=(0, 1))
-    if "draw" not in ds.dims:
+    many = next((dim for dim in ("draw", "run") if dim in ds.dims), None)
+    if many is None:
         return table
     failed = f", {ds.attrs['failed']} failed" if ds.attrs.get("failed") else ""
-    return f"{table}\nmedian (5 % to 95 %) of {ds.sizes['draw']} draws{failed}"
+    return f"{table}\nmedian (5 % to 95 %) of {ds.sizes[many]} {many}s{failed}"
 
 
 def _spread(values: np.ndarray) -> str:
@@ -156,5 +182,6 @@ Simulate a model of the library.
   twin simulate theophylline --dose gut=4.02@0 --until 24 --out oral.nc --plot oral.png
   twin simulate theophylline --dose 'gut=320[mg/kg]@0x6/12' --until 72 --out repeated.csv
   twin simulate influenza_teiv --change 'p=p*(1-0.9)@1.2:3.0' --until 7 --out treated.nc
-  twin simulate theophylline --dose gut=4@0 --draws results/posterior.nc --until 24 --out bands.nc""",
+  twin simulate theophylline --dose gut=4@0 --draws results/posterior.nc --until 24 --out bands.nc
+  twin simulate mrna_golding --jumps 1000 --until 120 --out cells.nc --plot cells.png""",
 )

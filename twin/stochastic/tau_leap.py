@@ -9,8 +9,7 @@ takes one reaction by the direct method; where it ends below zero it is taken ag
 
 One departure: what a state gains and what it loses are added up where the paper takes the difference. Near an
 equilibrium the difference vanishes, steps grow with the number of molecules beyond the time in which the state relaxes,
-and explicit steps then scatter too much: twice the standard deviation, in the dimerisation of docs/stochastic.md at
-100,000 molecules.
+and explicit steps then scatter far too much (docs/stochastic.md).
 
 References:
     Cao, Gillespie & Petzold (2006), doi:10.1063/1.2159468.

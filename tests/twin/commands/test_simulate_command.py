@@ -113,3 +113,13 @@ def test_bad_input_is_a_message(arguments, said, tmp_path, capsys):
     assert said in shown
     assert "Traceback" not in shown
     assert set(tmp_path.iterdir()) == before
+
+
+def test_runs_by_chance(capsys):
+    given = ["--jumps", "20", "--times", "10,60", "--variables", "m,on"]
+    assert main(["simulate", "mrna_golding", *given, "--out", "x.nc", "--plot", "x.png"]) == 0
+    assert "of 20 runs" in capsys.readouterr().out
+    with xr.open_dataset("x.nc", engine="h5netcdf") as ds:
+        assert ds.m.dims == ("run", "time") and set(np.unique(ds.on)) <= {0.0, 1.0}
+    assert main(["simulate", "mrna_golding", *given, "--change", "k_tx=1@1:2", "--out", "y.nc"]) != 0
+    assert "expected: parameters by --set only" in capsys.readouterr().err

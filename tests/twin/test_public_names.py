@@ -11,9 +11,9 @@ import pytest
 PUBLIC = {
     "twin": """Assignment Bands Beta Bolus Change Choice Cohort ConservedTotal Count Effect Endpoint Equilibration
         Estimate Event EventTable Experiment Factor Gamma Infusion Input LogNormal LogUniform Measurements Model Noise
-        Normal Observable Parameter Prior Published Reaction Reset Scenario State Study Triangular Twin Uniform float64
-        linear_noise open_scenario read_antimony read_event_table read_measurements read_sbml read_scenario simulate
-        simulate_cohort simulate_jumps simulate_langevin write_results write_sbml""",
+        Normal Observable Parameter Prior Published Reaction Reset Scenario State Study Triangular Twin Uniform
+        float64 linear_noise open_scenario read_antimony read_event_table read_measurements read_sbml read_scenario
+        simulate simulate_cohort simulate_jumps simulate_langevin write_results write_sbml""",
     "twin.cohort": """Bands Beta Choice Cohort Count Gamma LogNormal LogUniform Normal Triangular Uniform
         simulate_cohort""",
     "twin.model": """Assignment ConservedTotal Event Input Model Observable Parameter Published Reaction State""",

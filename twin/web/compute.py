@@ -24,7 +24,7 @@ from twin.web.settings import Settings, View
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-POINTS = 201
+POINTS = 151
 RTOL = 1e-6
 """Relative tolerance of the page: a thousandth of a line's width. Downloads say it in their attributes."""
 

@@ -39,6 +39,7 @@ class CoursePanel:
 
     def __init__(self, served: Served, course: Course, log: bool) -> None:
         self.name, self.log = course.name, log
+        self._marked: pd.DataFrame | None = None
         self._bands = ColumnDataSource({name: [] for name in ("t", "q05", "q25", "q50", "q75", "q95", "middle")})
         self._some = ColumnDataSource({"xs": [], "ys": []})
         self._dots = ColumnDataSource({"t": [], "value": [], "subject": [], "censoring": []})
@@ -90,13 +91,14 @@ class CoursePanel:
 
     def mark(self, readings: pd.DataFrame) -> None:
         """Show the readings of this variable."""
+        if readings is self._marked:
+            return  # they stay where they are while a slider moves
+        self._marked = readings
         rows = readings[readings["observable"] == self.name]
         if self.log:
             rows = rows[rows["value"] > 0]
-        # They stay where they are while a slider moves: then nothing is sent.
-        if list(rows["value"]) != list(self._dots.data["value"]) or list(rows["time"]) != list(self._dots.data["t"]):
-            shown = rows.rename(columns={"time": "t"})[["t", "value", "subject", "censoring"]]
-            self._dots.data = {str(name): shown[name].to_numpy() for name in shown}
+        shown = rows.rename(columns={"time": "t"})[["t", "value", "subject", "censoring"]]
+        self._dots.data = {str(name): shown[name].to_numpy() for name in shown}
 
 
 class EndpointPanel:

@@ -40,6 +40,7 @@ class Page:
     def __init__(self, served: Served, reports: Sequence[str], query: str) -> None:
         self.served, self.reports = served, reports
         self._results: dict[tuple, Result] = {}
+        self._shown_readings: tuple[tuple, pd.DataFrame] = ((), served.readings)
         self.view, said = _opened(served, query)
         try:
             result = compute(served, self.view)
@@ -139,8 +140,21 @@ class Page:
         self._results = results
         return found
 
+    def _words_on_readings(self) -> str:
+        settings = self.view.settings
+        if not len(self._readings()):
+            return ""
+        same = settings.doses == self.served.start(settings.experiment).doses
+        return "; circles: readings" + ("" if same else " of the experiment with its own doses, not those set here")
+
     def _readings(self) -> pd.DataFrame:
         """Readings of the experiment and person shown."""
+        key = (self.view.settings.experiment, self.view.settings.whom, self.view.until)
+        if self._shown_readings[0] != key:
+            self._shown_readings = (key, self._chosen_readings())
+        return self._shown_readings[1]
+
+    def _chosen_readings(self) -> pd.DataFrame:
         table, settings = self.served.readings, self.view.settings
         if len(set(table["experiment"])) > 1 or settings.experiment in set(table["experiment"]):
             table = table[table["experiment"] == settings.experiment]
@@ -160,7 +174,7 @@ class Page:
                 f'<p class="small">{result.patients:,} {who} computed in {1e3 * result.seconds:.0f} ms. Shaded: the '
                 "middle 50 % and 90 %; thick: the "
                 f"{'median' if self.served.drawn is not None else 'typical patient'}; thin: single patients"
-                f"{'; circles: readings' if len(self._readings()) else ''}"
+                f"{self._words_on_readings()}"
                 f"{'; dashed: kept scenarios' if self.view.scenarios else ''}.</p>"
             )
         self.status.object = "".join(parts)

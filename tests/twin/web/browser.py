@@ -69,7 +69,7 @@ def browser() -> Iterator[Any]:
 
 def opened(page: Any, link: str) -> None:
     """Go to the page and wait until its controls are there and its curves drawn."""
-    page.goto(link)
+    page.goto(link, timeout=120_000)  # a link with other doses compiles first
     page.wait_for_selector(".twin-controls[data-drawn]", timeout=120_000)
     page.wait_for_selector(".bk-Canvas, canvas", timeout=60_000)
 

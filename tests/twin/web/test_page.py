@@ -30,7 +30,8 @@ TEXTS = """() => {
   const walk = (root) => {
     for (const e of root.querySelectorAll("*")) {
       if (e.shadowRoot) walk(e.shadowRoot);
-      const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+      // Words have letters or digits; the dots of a toolbar are a picture, which needs less (1.4.11).
+      const own = [...e.childNodes].some((n) => n.nodeType === 3 && /[\\p{L}\\d]/u.test(n.textContent));
       if (!own || !e.getClientRects().length || ["STYLE", "SCRIPT", "OPTION"].includes(e.tagName)) continue;
       let ground = "rgba(0, 0, 0, 0)";
       for (let a = e; a && ground === "rgba(0, 0, 0, 0)"; a = a.parentElement || a.getRootNode().host)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pandas as pd
 import pytest
@@ -139,37 +137,3 @@ def test_words_stand_out(page: Any) -> None:
     assert len(found) > 40
     faint = [(words, ink, ground) for words, ink, ground in found if contrast(colour(ink), colour(ground)) < 4.5]
     assert faint == []
-
-
-def test_the_server_refuses_other_names_and_websockets_of_others(link: str) -> None:
-    for headers in ({"Host": "evil.example"}, {"Host": "evil.example:80"}):
-        with pytest.raises(HTTPError, match="403"):
-            urlopen(Request(link, headers=headers))
-    with pytest.raises(HTTPError, match="404"):
-        urlopen(link + "components/this/x/_css/y")
-    upgrade = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Protocol": "bokeh, x",
-        "Origin": "http://evil.example",
-    }
-    with pytest.raises(HTTPError, match="403"):
-        urlopen(Request(link + "ws", headers=upgrade))
-
-
-def test_a_network_sees_nothing_without_the_token() -> None:
-    with serving("theophylline", "--patients", "10", "--host", "0.0.0.0") as address:
-        place, _, token = address.partition("?token=")
-        own = "http://127.0.0.1:" + place.rpartition(":")[2]
-        assert len(token) >= 43
-        for path in ("", "ws", "download.csv", "?token=" + token[:-1]):
-            with pytest.raises(HTTPError, match="403"):
-                urlopen(own + path)
-        opener = Request(own + "download.csv?token=" + token)
-        with pytest.raises(HTTPError, match="403"):  # a cookie is set and the token dropped; urlopen keeps no cookies
-            urlopen(opener)
-        with_cookie = {"Cookie": f"cytotwin-{own.rpartition(':')[2].strip('/')}={token}"}
-        answer = urlopen(Request(own + "download.csv", headers=with_cookie)).read()
-        assert len(pd.read_csv(io.BytesIO(answer), comment="#")) > 100

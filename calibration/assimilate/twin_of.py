@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from calibration.assimilate.likelihood import LEAST_PLACES, problem_of
 from calibration.problem import Problem
 from calibration.provenance import provenance
 from twin.errors import ProblemError
@@ -49,10 +48,7 @@ def twin_of(
         theta, origin = _draws(problem, posterior, particles)
         readings = table
     basis = _basis(problem)
-    # The vector of the twin's own problem is laid out as the given one's: both follow the order of the series.
-    own = problem_of(basis, LEAST_PLACES).parameters
-    assert own.names == problem.names
-    values = own.values(np.asarray(theta.T), np.arange(len(basis.series)))
+    values = problem.parameters.values(np.asarray(theta.T), np.arange(len(basis.series)))
     ensemble = Ensemble(
         problem.names,
         tuple(entry.scale for entry in problem.parameters.entries),

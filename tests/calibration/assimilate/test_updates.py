@@ -114,6 +114,20 @@ def test_particles_that_cannot_be_integrated(explosion) -> None:
         hopeless.update(table)
 
 
+def test_a_twin_of_a_posterior(decay, table_of_rows) -> None:
+    table = table_of_rows([("e", "1", "y", 1.0, 1.0), ("e", "1", "y", 2.0, 0.5)])
+    estimates = [Estimate("k", 0.1, 2.0), Estimate("A0", 0.1, 10.0)]
+    problem = calibration.Problem(decay, table, estimates, Noise("log_normal", 0.3))
+    tree = tree_of(problem)
+    live = calibration.twin_of(problem, tree, particles=30)
+    given = tree["posterior"]["theta"].to_numpy().reshape(-1, 2)
+    assert len(live) == 30 and {tuple(each) for each in live.ensemble.theta} <= {tuple(each) for each in given}
+    np.testing.assert_allclose(live.ensemble.values["k"][0], live.ensemble.linear[:, 0], rtol=1e-12)
+    assert len(live.readings) == 2 and live.time() == 2.0  # it knows what the posterior was given
+    assert live.log[0]["from"] == "posterior" and live.log[0]["data"]["sha256"] == problem.measurements.sha256
+    assert len(calibration.twin_of(problem, tree, particles=1000)) == 40
+
+
 def test_twins_of_problems_that_have_none(linear) -> None:
     problem = calibration.Problem(
         linear.twin.model, linear.table, linear.twin.basis.estimates, linear.twin.basis.noise, name="linear"

@@ -178,11 +178,11 @@ def _table(rows: Sequence[Mapping[str, Any]], links: Sequence[str]) -> Markup:
     frame = pd.DataFrame([dict(row) for row in rows])
     if frame.empty:
         return tag("p", "No row is finished yet.")
-    frame["name"] = [
-        tag("a", f"{row['study']}, {_what(row)}", href=link) for row, link in zip(rows, links, strict=True)
-    ]
-    frame["winner"] = [_winner(row) for row in rows]
-    frame["interval"] = [_interval(row) for row in rows]
+    names = [tag("a", f"{row['study']}, {_what(row)}", href=link) for row, link in zip(rows, links, strict=True)]
+    # As objects: where pyarrow is installed, a column of text forgets that it is markup.
+    frame["name"] = pd.Series(names, dtype=object)
+    frame["winner"] = pd.Series([_winner(row) for row in rows], dtype=object)
+    frame["interval"] = pd.Series([_interval(row) for row in rows], dtype=object)
     frame["skill"] = [1 - row["crps"] / row["crps_baseline"] if row["crps_baseline"] else math.nan for row in rows]
     frame["elpd"] = [f"{number(row['elpd'])} ± {number(row['elpd_se'], 2)}" for row in rows]
     frame["largest"] = [_discrepancy(row) for row in rows]

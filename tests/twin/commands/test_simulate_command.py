@@ -82,7 +82,7 @@ def test_late_dose_is_remarked(capsys):
         ([MODEL, "--times", "0,two", "--out", "x.nc"], "'two' is not a time"),
         ([MODEL, "--times", "2,1", "--out", "x.nc"], "earlier than the one before"),
         ([MODEL, "--times=-1,1", "--t0", "0", "--out", "x.nc"], "before the start"),
-        ([MODEL, *BRIEF, "--out", "x.txt"], "a name that ends in .nc or .csv"),
+        ([MODEL, *BRIEF, "--out", "x.txt"], "a name that ends in .nc or .parquet or .csv"),
         ([MODEL, *BRIEF, "--out", "no/where/x.nc"], "there is no folder"),
         ([MODEL, *BRIEF, "--out", "x.nc", "--plot", "x.bmp"], "a name that ends in .png"),
         ([MODEL, *BRIEF, "--out", "x.nc", "--set", "kA=1"], "'kA' is no parameter"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,12 +26,14 @@ from calibration.problem import Problem
 from calibration.reading_density import reading_density
 from calibration.sampling.whitening import Whitening, logistic
 from twin.errors import MeasurementError, TwinWarning
+from twin.experiment import Experiment
 from twin.experiment.actions import Actions, collect_actions
 from twin.live.basis import Basis
 from twin.measurements import Measurements
 from twin.precision import in_float64
 
 LEAST_PLACES = 8
+KEYS = ["experiment", "subject", "observable", "time"]
 
 
 class Rows(NamedTuple):
@@ -186,25 +188,33 @@ class Likelihood:
 def problem_of(basis: Basis, places: int) -> Problem:
     """The problem of a twin, with so many readings of every observable that say nothing."""
     rows = [
-        (experiment, subject, observable, float(basis.experiments[experiment].t0), 1.0, 1.0, "")
+        (experiment, subject, observable, float(basis.experiments[experiment].t0))
         for experiment, subject in basis.series
         for observable in basis.noise
         for _ in range(places)
     ]
-    columns = ["experiment", "subject", "observable", "time", "value", "noise", "censoring"]
+    return problem_with(basis, pd.DataFrame(rows, columns=KEYS), basis.experiments)
+
+
+def problem_with(basis: Basis, places: pd.DataFrame, experiments: Mapping[str, Experiment]) -> Problem:
+    """The problem of a twin with readings that say nothing, at places of one's own.
+
+    Args:
+        basis: What the twin was calibrated with.
+        places: Columns experiment, subject, observable, time.
+        experiments: What is done, by the names in `places`.
+    """
+    units = {name: basis.model.unit(name) for name in basis.noise}
+    table = places.assign(value=1.0, noise=1.0, censoring="")
     with warnings.catch_warnings():
         # Few readings for many numbers: these are none.
         warnings.simplefilter("ignore", TwinWarning)
         return Problem(
             basis.model,
-            Measurements(
-                pd.DataFrame(rows, columns=columns),
-                time_unit=basis.model.time_unit,
-                units={name: basis.model.unit(name) for name in basis.noise},
-            ),
+            Measurements(table, time_unit=basis.model.time_unit, units=units),
             basis.estimates,
             basis.noise,
-            experiments=basis.experiments,
+            experiments=experiments,
             fixed=basis.fixed,
             name=basis.name,
             solver=basis.solver,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from calibration.assimilate.likelihood import KEYS, problem_with
 from calibration.predict import predict_draws
-from calibration.problem import Problem
-from twin.errors import ProblemError, TwinWarning
+from twin.errors import ProblemError
 from twin.experiment import Experiment
 from twin.live import Twin
-from twin.measurements import Measurements
 from twin.precision import in_float64
 
 
@@ -48,36 +45,13 @@ def scatter_readings(
     for index, (name, subject) in enumerate(basis.series):
         own = times if index == series else [max(float(times[0]), float(basis.experiments[name].t0))]
         rows += [(stand_in[name, subject], subject, observable, t) for observable in basis.noise for t in own]
-    table = pd.DataFrame(rows, columns=["experiment", "subject", "observable", "time"])
-    table = table.assign(value=1.0, noise=1.0, censoring="")
+    table = pd.DataFrame(rows, columns=KEYS)
     experiments = {stand_in[key]: basis.experiments[key[0]] for key in basis.series}
     experiments[stand_in[basis.series[series]]] = experiment
-    problem = _problem(twin, table, experiments)
+    problem = problem_with(basis, table, experiments)
+    assert len(problem.names) == len(twin.names)
     asked = (table["experiment"] == stand_in[basis.series[series]]).to_numpy()
     drawn = predict_draws(problem.with_rows(asked), twin.ensemble.theta, seed=seed)
     reading = np.where(drawn.ok, drawn.reading, np.nan)
     names = table.loc[asked, "observable"].to_numpy()
     return {name: reading[:, names == name] for name in basis.noise}
-
-
-def _problem(twin: Twin, table: pd.DataFrame, experiments: dict[str, Experiment]) -> Problem:
-    basis = twin.basis
-    units = {name: basis.model.unit(name) for name in basis.noise}
-    with warnings.catch_warnings():
-        # Few readings for many numbers: these are none.
-        warnings.simplefilter("ignore", TwinWarning)
-        problem = Problem(
-            basis.model,
-            Measurements(table, time_unit=basis.model.time_unit, units=units),
-            basis.estimates,
-            basis.noise,
-            experiments=experiments,
-            fixed=basis.fixed,
-            name=basis.name,
-            solver=basis.solver,
-            rtol=basis.rtol,
-            atol=basis.atol,
-            max_steps=basis.max_steps,
-        )
-    assert len(problem.names) == len(twin.names)
-    return problem

@@ -61,7 +61,7 @@ def power_of_ten(exponent: int) -> str:
 
 def percent(value: object) -> str:
     """A share as whole percent."""
-    return DASH if is_missing(value) else f"{100.0 * float(value):.0f} %"  # type: ignore[arg-type]
+    return DASH if is_missing(value) else f"{100.0 * float(value):.0f} %".replace("-", "−")  # type: ignore[arg-type]
 
 
 def two_places(value: object) -> str:

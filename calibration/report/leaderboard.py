@@ -186,10 +186,9 @@ def _table(rows: Sequence[Mapping[str, Any]], links: Sequence[str]) -> Markup:
     frame["skill"] = [1 - row["crps"] / row["crps_baseline"] if row["crps_baseline"] else math.nan for row in rows]
     frame["elpd"] = [f"{number(row['elpd'])} ± {number(row['elpd_se'], 2)}" for row in rows]
     frame["largest"] = [_discrepancy(row) for row in rows]
-    frame["doubts"] = [_doubts(row) for row in rows]
     columns = [
         Column("name", "Row", as_is),
-        Column("winner", "Verdict", as_is),
+        Column("winner", "Verdict, and what to doubt", as_is),
         numeric("interval", "Gap", as_is),
         numeric("crps", "CRPS twin"),
         Column("baseline", "Best curve", forecaster),
@@ -201,7 +200,6 @@ def _table(rows: Sequence[Mapping[str, Any]], links: Sequence[str]) -> Markup:
         Column("largest", "Discrepancy"),
         numeric("parameters", "Parameters"),
         numeric("test", "Held out"),
-        Column("doubts", "To doubt"),
     ]
     caption = (
         "Skill: how much lower the twin's CRPS is than that of the best curve. PIT p: small if the predictive "
@@ -213,14 +211,20 @@ def _table(rows: Sequence[Mapping[str, Any]], links: Sequence[str]) -> Markup:
 def _winner(row: Mapping[str, Any]) -> Markup:
     verdict = row["verdict"]
     sign = tag("span", VERDICTS[verdict][2], class_=f"sign-{verdict.replace(' ', '-')}", aria_hidden="true")
-    return tag("span", sign, " ", verdict, class_="mark")
+    doubts = tag("span", _doubts(row), class_="small remarks")
+    return join(tag("span", sign, " ", verdict, class_="mark"), doubts)
 
 
 def _interval(row: Mapping[str, Any]) -> Markup:
     if math.isnan(row["gap"]):
         return join(DASH)
-    ends = f"{two_places(row['gap_low'])} to {two_places(row['gap_high'])}"
+    ends = " to ".join(_end(row[name]) for name in ("gap_low", "gap_high"))
     return join(two_places(row["gap"]), tag("span", ends, class_="small"))
+
+
+def _end(value: float) -> str:
+    """An end of the interval, short enough for a column: infinity by its sign."""
+    return ("−∞" if value < 0 else "∞") if math.isinf(value) else two_places(value)
 
 
 def _discrepancy(row: Mapping[str, Any]) -> str:
@@ -239,7 +243,7 @@ def _doubts(row: Mapping[str, Any]) -> str:
         found.append(f"{row['divergences']} divergent")
     if row["k_high"] > MOST_HIGH_K:
         found.append(f"{percent(row['k_high'])} of k-hats above 0.7")
-    return ", ".join(found) or "nothing found"
+    return ", ".join(found) or "nothing to doubt found"
 
 
 def _made(rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> Markup:

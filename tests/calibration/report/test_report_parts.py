@@ -45,6 +45,7 @@ def test_show(value: object, text: str) -> None:
 
 def test_other_formats() -> None:
     assert percent(0.857) == "86 %"
+    assert percent(-0.99) == "−99 %"
     assert percent(None) == "–"
     assert two_places(-0.5) == "−0.50"
     assert two_places(math.inf) == "unbounded"

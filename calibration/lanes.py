@@ -23,11 +23,15 @@ type WithJacobian = Callable[[Vectors], tuple[Array, Array]]
 
 
 def batched(of_many: Callable) -> Callable:
-    """`of_many`, such that mapping it over a further axis merges that axis into the first of its arguments."""
+    """`of_many`, such that mapping it over a further axis merges that axis into the first of its arguments.
+
+    It is one program also where it is not called from one: JAX would else run, and compile, it operation by operation.
+    """
+    program = jax.jit(of_many)
 
     @custom_vmap
     def merged(*rows: Vectors):
-        return of_many(*rows)
+        return program(*rows)
 
     @merged.def_vmap
     def _(axis_size: int, in_batched: list[bool], *rows: Array):

@@ -14,7 +14,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import pandas as pd
 
@@ -143,7 +142,7 @@ def _needs(asked: Sequence[Criterion], need: str) -> bool:
 
 def _computed(task: _Task, problem: Problem, kept: Kept, rows: np.ndarray) -> _Model:
     best = kept.fit(starts=task.starts, seed=task.seed, quiet=task.quiet)
-    each = np.asarray(jax.jit(problem.pointwise_many)(best.best[None]))[0]
+    each = np.asarray(problem.pointwise_many(best.best[None]))[0]
     common = {"starts": task.starts, "seed": task.seed, "sampling": task.sampling}
     drawing = {"seed": task.seed, "sampling": task.sampling, "quiet": task.quiet}
     elpd, before, rhat, held, evidence = None, math.nan, math.nan, None, None

@@ -181,13 +181,12 @@ def _lower(total: Float[np.ndarray, "draw draw"]) -> Float[np.ndarray, " draw"]:
 
 @in_float64
 def _prediction(asked: Asked, thetas: np.ndarray) -> Prediction:
-    predict = jax.jit(asked.problem.predict_many)
     size = min(len(thetas), 16 * Objective(asked.problem).chunk_size())
     parts = []
     for start in range(0, len(thetas), size):
         part = thetas[start : start + size]
         padded = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-        parts.append([np.asarray(x)[: len(part)] for x in predict(jnp.asarray(padded))])
+        parts.append([np.asarray(x)[: len(part)] for x in asked.problem.predict_many(padded)])
     return Prediction(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
 

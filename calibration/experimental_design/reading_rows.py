@@ -6,13 +6,14 @@ A reading has a two-by-two information matrix about its prediction f and its noi
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from calibration.compiled import kept_program
 from calibration.experimental_design.limits import expected_information
 from calibration.optimise.objective import Objective
 from calibration.problem import Problem
@@ -52,22 +53,10 @@ def reading_rows(
         SimulationError: a series could not be integrated at a vector, or has no finite derivative there.
     """
 
-    @jax.jit
-    def of_chunk(at: Array) -> tuple[Array, ...]:
-        (value, scale, ok), d_value, d_scale = problem.predictor.linearise(at)
-        first, mixed, second = jnp.zeros_like(value), jnp.zeros_like(value), jnp.zeros_like(value)
-        for name, rows in problem.bindings.rows_of.items():
-            found = expected_information(problem.noise_models[name], value[:, rows], scale[:, rows], limit[rows])
-            # Far below a limit, and where a prediction does not enter the density, there is none: 0 / 0.
-            a = jnp.sqrt(jnp.maximum(found.of_value, 0.0))
-            b = jnp.where(a > 0, found.mixed / jnp.where(a > 0, a, 1.0), 0.0)
-            c = jnp.sqrt(jnp.maximum(found.of_scale - b**2, 0.0))
-            first, mixed, second = (x.at[:, rows].set(y) for x, y in ((first, a), (mixed, b), (second, c)))
-        stacked = jnp.stack(
-            [first[..., None] * d_value + mixed[..., None] * d_scale, second[..., None] * d_scale], axis=2
-        )
-        return ok, stacked, value, d_value, scale
-
+    # Which readings have limits shapes the program, so they are part of its key and not an argument.
+    limits = np.asarray(limit, dtype=np.float64)
+    key = ("reading_rows", limits.tobytes())
+    of_chunk = kept_program(problem, key, lambda: functools.partial(_of_chunk, problem, limits))
     size = min(len(thetas), Objective(problem).chunk_size())
     parts = []
     for start in range(0, len(thetas), size):
@@ -87,6 +76,23 @@ def reading_rows(
             fix="take another vector or other times, or raise max_steps",
         )
     return ReadingRows(rows, value, slope, scale)
+
+
+def _of_chunk(
+    problem: Problem, limit: Float[np.ndarray, " reading"], at: Float[Array, "draw parameter"]
+) -> tuple[Array, ...]:
+    """Success, rows, values, their derivatives and scales of every reading at many vectors."""
+    (value, scale, ok), d_value, d_scale = problem.predictor.linearise(at)
+    first, mixed, second = jnp.zeros_like(value), jnp.zeros_like(value), jnp.zeros_like(value)
+    for name, rows in problem.bindings.rows_of.items():
+        found = expected_information(problem.noise_models[name], value[:, rows], scale[:, rows], limit[rows])
+        # Far below a limit, and where a prediction does not enter the density, there is none: 0 / 0.
+        a = jnp.sqrt(jnp.maximum(found.of_value, 0.0))
+        b = jnp.where(a > 0, found.mixed / jnp.where(a > 0, a, 1.0), 0.0)
+        c = jnp.sqrt(jnp.maximum(found.of_scale - b**2, 0.0))
+        first, mixed, second = (x.at[:, rows].set(y) for x, y in ((first, a), (mixed, b), (second, c)))
+    stacked = jnp.stack([first[..., None] * d_value + mixed[..., None] * d_scale, second[..., None] * d_scale], axis=2)
+    return ok, stacked, value, d_value, scale
 
 
 @in_float64

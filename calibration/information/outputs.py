@@ -7,8 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import ArrayLike, Float
@@ -170,16 +168,12 @@ class ProblemOutputs(AbstractOutputs):
         held = np.setdiff1d(np.arange(len(self._nominal)), self._varies)
         thetas[:, held] = self._nominal[held]
 
-        @jax.jit
-        def predict(thetas):
-            value, _, ok = self.problem.predictor(thetas)
-            return jnp.where(ok, value, jnp.nan)
-
         size, parts = min(self._chunk_size(), len(cube)), []
         for start in range(0, len(cube), size):
             part = thetas[start : start + size]
             padded = np.pad(part, ((0, size - len(part)), (0, 0)), mode="edge")
-            parts.append(np.asarray(predict(padded))[: len(part)])
+            value, _, ok = (np.asarray(x)[: len(part)] for x in self.problem.predict_many(padded))
+            parts.append(np.where(ok, value, np.nan))
             line.update(start + len(part))
         return np.concatenate(parts).reshape(len(cube), len(self.labels), len(self.times))
 

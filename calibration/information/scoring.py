@@ -11,13 +11,14 @@ Singular values of the rows have twice the digits that eigenvalues of the produc
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from calibration.compiled import kept_program
 from calibration.optimise.objective import reading_weights
 from calibration.problem import Problem
 from twin.errors import ProblemError, SimulationError
@@ -60,12 +61,7 @@ def scoring(problem: Problem, theta: Float[np.ndarray, " parameter"]) -> Scoring
         SimulationError: a series could not be integrated.
     """
 
-    @jax.jit
-    def weighted(at: Array) -> tuple[Array, ...]:
-        (value, scale, ok), d_value, d_scale = problem.predictor.linearise(at[None])
-        _, _, of_value, of_scale, _ = reading_weights(problem, value, scale, ok)
-        return ok[0], jnp.sqrt(of_value[0])[:, None] * d_value[0], jnp.sqrt(of_scale[0])[:, None] * d_scale[0]
-
+    weighted = kept_program(problem, "scoring", lambda: functools.partial(_weighted, problem))
     ok, by_value, by_scale = map(np.asarray, weighted(jnp.asarray(theta, dtype=jnp.float64)))
     table = problem.measurements.table
     if not ok.all():
@@ -85,3 +81,10 @@ def scoring(problem: Problem, theta: Float[np.ndarray, " parameter"]) -> Scoring
             fix="take another vector",
         )
     return Scoring(by_value, by_scale)
+
+
+def _weighted(problem: Problem, at: Float[Array, " parameter"]) -> tuple[Array, ...]:
+    """Success, and the rows by value and by scale of every reading."""
+    (value, scale, ok), d_value, d_scale = problem.predictor.linearise(at[None])
+    _, _, of_value, of_scale, _ = reading_weights(problem, value, scale, ok)
+    return ok[0], jnp.sqrt(of_value[0])[:, None] * d_value[0], jnp.sqrt(of_scale[0])[:, None] * d_scale[0]

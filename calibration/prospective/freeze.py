@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
@@ -93,7 +92,7 @@ def freeze(
     thin = _spread(len(trained.theta))
     theta = trained.theta[thin]
     with float64():
-        scale = np.asarray(jax.jit(whole.predict_many)(theta).scale)
+        scale = np.asarray(whole.predict_many(theta).scale)
     table = whole.measurements.table
     # Limits and noise are those of the readings there are: a design has none.
     limits = _known_limits(problem, table["observable"])

@@ -191,6 +191,6 @@ class _Refits(arviz_stats.SamplingWrapper):
         """Log density of the reading that was left out, for each draw."""
         theta = idata__i["posterior"]["theta"]
         values = theta.to_numpy()
-        each = np.asarray(jax.jit(self.model.pointwise_many)(values.reshape(-1, values.shape[-1])))[:, excluded_obs]
+        each = np.asarray(self.model.pointwise_many(values.reshape(-1, values.shape[-1])))[:, excluded_obs]
         coords = {dim: theta[dim] for dim in ("chain", "draw")}
         return xr.DataArray(each.reshape(values.shape[:2]), dims=("chain", "draw"), coords=coords)

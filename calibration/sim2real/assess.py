@@ -7,7 +7,6 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Literal
 
-import jax
 import numpy as np
 import pandas as pd
 
@@ -181,7 +180,7 @@ def _floor(problem: Problem, table: pd.DataFrame, results: list[FoldResult], lim
     """The noise floor; the posterior noise of the first fold is one of its sources."""
     train, thin = results[0].train, max(1, len(results[0].theta) // 100)
     with float64():
-        predicted = jax.jit(train.predict_many)(results[0].theta[::thin])
+        predicted = train.predict_many(results[0].theta[::thin])
     posterior = posterior_sigma(
         problem.noise_models,
         train.bindings.rows_of,

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import arviz_stats
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -132,7 +131,7 @@ def _tolerance_change(result: FoldResult) -> float:
     )
     with float64():
         best = jnp.asarray(result.fit.best[None])
-        values = [float(jax.jit(each.log_likelihood_many)(best)[0]) for each in (train, tight)]
+        values = [float(each.log_likelihood_many(best)[0]) for each in (train, tight)]
     return abs(values[1] - values[0])
 
 
@@ -142,7 +141,7 @@ def _gradient_error(result: FoldResult) -> float:
     steps = 1e-4 * np.maximum(np.abs(best), 1.0)
     with float64():
         points = np.concatenate([best + np.diag(steps), best - np.diag(steps), best[None]])
-        values, gradients = jax.jit(train.log_likelihood_and_gradient_many)(jnp.asarray(points))
+        values, gradients = train.log_likelihood_and_gradient_many(jnp.asarray(points))
     above, below = np.split(np.asarray(values)[:-1], 2)
     differences = (above - below) / (2 * steps)
     # At an optimum gradients vanish: compare with the size of the changes that the differences are made of.

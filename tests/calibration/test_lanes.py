@@ -39,6 +39,29 @@ def with_jacobian(thetas):
 function = differentiable(of_many, with_jacobian)
 
 
+def test_called_with_numbers_it_is_one_program_which_is_kept() -> None:
+    def steps(thetas):
+        return jnp.sinc(jnp.tanh(thetas) ** 3) * jnp.cosh(thetas - 0.25)
+
+    compiled: list[float] = []
+
+    def record(event: str, seconds: float, **_: object) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(seconds)
+
+    merged, given = batched(steps), jnp.asarray(MANY)
+    jax.monitoring.register_event_duration_secs_listener(record)
+    try:
+        first = np.asarray(merged(given))
+        assert len(compiled) == 1
+        second = np.asarray(merged(given))
+        assert len(compiled) == 1
+    finally:
+        jax.monitoring.unregister_event_duration_listener(record)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, np.sinc(np.tanh(MANY) ** 3) * np.cosh(MANY - 0.25), rtol=1e-12)
+
+
 def test_mapped_axes_are_merged_into_one_call() -> None:
     shapes = []
 

@@ -49,6 +49,11 @@ class Covariates:
         self._of_subject = {str(subject): dict(row) for subject, row in given.items()}
         self.names = tuple(dict.fromkeys(name for row in self._of_subject.values() for name in row))
 
+    @property
+    def by_subject(self) -> dict[str, dict[str, float]]:
+        """Numbers by name of every subject, as given."""
+        return {subject: dict(row) for subject, row in self._of_subject.items()}
+
     def evaluate(self, formula: str, subjects: Sequence[str], where: str) -> Float[np.ndarray, " series"]:
         """A formula of the covariates for each of some subjects; a comparison in it counts as 1 or 0.
 

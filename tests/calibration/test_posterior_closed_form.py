@@ -79,6 +79,7 @@ def test_linear_gaussian_posterior(tree: xr.DataTree, table: pd.DataFrame) -> No
     check_moments(tree, covariance @ pull, covariance)
 
 
+@pytest.mark.slow
 def test_a_censored_posterior_against_quadrature(
     decay: Model, table: pd.DataFrame, table_of_rows: Callable[..., pd.DataFrame]
 ) -> None:
@@ -155,6 +156,7 @@ def test_leave_one_out_reads_the_tree(tree: xr.DataTree) -> None:
     assert loo.n_data_points == 6
 
 
+@pytest.mark.slow
 def test_seeds_decide_everything(problem: Problem, optimum: Fit) -> None:
     small = {"initial": optimum, "warmup": 50, "draws": 30, "chains": 2, "predictive": False, "quiet": True}
     first, second, other = (sample(problem, seed=seed, **small) for seed in (7, 7, 8))

@@ -120,6 +120,7 @@ def test_too_few_draws_are_said(straight: Problem) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_command(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     parser = ArgumentParser()

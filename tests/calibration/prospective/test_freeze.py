@@ -16,6 +16,7 @@ ASKED = pd.DataFrame({"experiment": ["e", "e", "f"], "time": [4.0, 5.0, 1.0]})
 NEW = {"f": Experiment()}
 
 
+@pytest.mark.slow
 def test_predictions_of_what_comes(decaying) -> None:
     frozen = freeze(
         decaying,

@@ -67,6 +67,7 @@ def test_leave_one_out_with_matched_moments_and_with_refits(problem, tree, exact
     assert found.elpd == pytest.approx(exact.sum(), abs=0.4)
 
 
+@pytest.mark.slow
 def test_prior_sensitivity_names_a_prior_that_fights_the_readings(problem, tree) -> None:
     table = prior_sensitivity(problem, tree)
     assert list(table.index) == ["k", "A0"]

@@ -28,8 +28,9 @@ def error_of(values: xr.DataArray, method: str, **which: float) -> float:
     return mcse * np.sqrt(1 + ess / REFERENCE_DRAWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROBLEMS)
-@pytest.mark.parametrize("method", ["nuts", pytest.param("smc", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["nuts", "smc"])
 def test_moments_and_quantiles_are_those_of_the_reference_draws(name: str, method: str) -> None:
     tree = sample(PROBLEMS[name](), seed=3, method=method, predictive=False, quiet=True, **SETTINGS[method])
     away = {}

@@ -117,6 +117,7 @@ def test_a_prior_that_cannot_be_integrated_is_an_error(conjugate) -> None:
         draw_reference(nowhere, 8, np.random.default_rng(0), "nowhere")
 
 
+@pytest.mark.slow
 def test_a_bad_approximation_is_said(blows_up) -> None:
     """Pathfinder's normal densities do not know of the wall at k = 1/2; with few draws that may or may not show."""
     with warnings.catch_warnings(record=True) as caught:

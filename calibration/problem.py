@@ -165,6 +165,35 @@ class Problem:
         measurements = Measurements.from_table(table, model, source=study.dataset)
         return cls(model, measurements, study.estimates, study.noise, **(arguments | changes))
 
+    def rebuilt(self, **changes) -> Problem:
+        """The problem made and checked anew, with other arguments of `Problem`; all that is not named stays.
+
+        Args:
+            changes: Arguments of `Problem` by name.
+
+        Raises:
+            ProblemError: what is changed does not fit the rest.
+        """
+        given = {
+            "model": self.model,
+            "measurements": self.measurements,
+            "estimates": self.estimates,
+            "noise": self.noise,
+            "experiments": self.experiments,
+            "fixed": self.fixed,
+            "name": self.name,
+            "score_scale": self.score_scale,
+            "solver": self.method.name,
+            "rtol": self.tolerance.rtol,
+            "atol": self.tolerance.atol,
+            "max_steps": self.tolerance.max_steps,
+            "gradient": self.gradient,
+            "study": self.study,
+            "by_reading": self.by_reading,
+            "covariates": self.covariates.by_subject,
+        }
+        return Problem(**(given | changes))
+
     def with_rows(self, rows: Bool[np.ndarray, " reading"]) -> Problem:
         """The same problem with only some of the readings; the vector keeps all its entries.
 

@@ -104,20 +104,10 @@ def _extended(
     with warnings.catch_warnings():
         # The number of readings against that of estimates was remarked upon when the problem was made.
         warnings.simplefilter("ignore", TwinWarning)
-        whole = Problem(
-            problem.model,
-            Measurements(both, source="candidates", time_unit=known.time_unit, units=known.units),
-            problem.estimates,
-            {**problem.noise, **noise},
+        whole = problem.rebuilt(
+            measurements=Measurements(both, source="candidates", time_unit=known.time_unit, units=known.units),
+            noise={**problem.noise, **noise},
             experiments={**problem.experiments, **experiments},
-            fixed=problem.fixed,
-            name=problem.name,
-            score_scale=problem.score_scale,
-            solver=problem.method.name,
-            rtol=problem.tolerance.rtol,
-            atol=problem.tolerance.atol,
-            max_steps=problem.tolerance.max_steps,
-            gradient=problem.gradient,
             by_reading=by_reading,
         )
     return whole.with_rows(np.arange(len(both)) >= len(known.table))

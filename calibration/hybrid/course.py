@@ -121,16 +121,28 @@ def sizes(course: Course, names: tuple[str, ...]) -> pd.DataFrame:
         absolute value of the state in the series, so that series of different sizes, and in "total" states of
         different units, can be added.
     """
-    top = np.max(np.abs(course.states), axis=2, keepdims=True)
-    size = np.where(top > 0, top, 1.0)
-    term, rest = np.abs(course.learned) / size, np.abs(course.mechanism) / size
+    term, rest = scaled_rates(course)
     rows = {name: _size(term[index], rest[index]) for index, name in enumerate(names)}
     rows["total"] = _size(term.sum(axis=0), rest.sum(axis=0))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["ratio", "share"]).rename_axis("state")
 
 
+def scaled_rates(
+    course: Course,
+) -> tuple[Float[np.ndarray, "state series point"], Float[np.ndarray, "state series point"]]:
+    """Absolute rates of the term and of the mechanism, over the largest absolute value of the state in the series."""
+    top = np.max(np.abs(course.states), axis=2, keepdims=True)
+    size = np.where(top > 0, top, 1.0)
+    return np.abs(course.learned) / size, np.abs(course.mechanism) / size
+
+
+def share_of(term: Float[np.ndarray, "*point"], rest: Float[np.ndarray, "*point"]) -> Float[np.ndarray, "*point"]:
+    """The term's share of both absolute rates; 0 where nothing moves."""
+    whole = term + rest
+    return np.where(whole > 0, term / np.where(whole > 0, whole, 1.0), 0.0)
+
+
 def _size(term: np.ndarray, rest: np.ndarray) -> tuple[float, float]:
     """Times are evenly spaced, so that means stand for integrals; each series counts over its own span."""
-    whole = term + rest
-    share = np.where(whole > 0, term / np.where(whole > 0, whole, 1.0), 0.0)
-    return float(term.mean() / rest.mean()) if rest.any() else float("inf" if term.any() else 0.0), float(share.mean())
+    ratio = float(term.mean() / rest.mean()) if rest.any() else float("inf" if term.any() else 0.0)
+    return ratio, float(share_of(term, rest).mean())

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial import Delaunay, QhullError
 
-from calibration.hybrid.course import Course
+from calibration.hybrid.course import Course, scaled_rates, share_of
 from calibration.hybrid.result import Hybrid
 from twin.errors import ProblemError
 from twin.figure import FAINT, INK, blank_figure, dress
@@ -120,9 +120,7 @@ def _along(panel: Axes, found: Hybrid, course: Course) -> None:
 def _shares(panel: Axes, found: Hybrid, course: Course) -> None:
     names = found.problem.model.state_names
     acted = [names.index(name) for name in found.term.into]
-    term, rest = (np.abs(each[acted]).sum(axis=0) for each in _scaled(course))
-    whole = term + rest
-    share = np.where(whole > 0, term / np.where(whole > 0, whole, 1.0), 0.0)
+    share = share_of(*(each[acted].sum(axis=0) for each in scaled_rates(course)))
     labelled = len(course.series) <= MOST_LABELLED
     several = len({experiment for experiment, _ in course.series}) > 1
     for index, (experiment, subject) in enumerate(course.series):
@@ -138,12 +136,6 @@ def _shares(panel: Axes, found: Hybrid, course: Course) -> None:
     panel.set_title(f"total: ratio {size['ratio']:.2g}, mean share {size['share']:.2g}", fontsize=8, color=INK)
     if labelled and len(course.series) > 1:
         panel.legend(fontsize=6, frameon=False)
-
-
-def _scaled(course: Course) -> tuple[np.ndarray, np.ndarray]:
-    top = np.max(np.abs(course.states), axis=2, keepdims=True)
-    size = np.where(top > 0, top, 1.0)
-    return course.learned / size, course.mechanism / size
 
 
 def _name(panel: Axes, x: str, y: str) -> None:

@@ -31,23 +31,10 @@ def hybrid_problem(problem: Problem, term: NeuralTerm, width: float) -> Problem:
     """
     if not (np.isfinite(width) and width > 0):
         raise ProblemError(f"the width is {width!r}", where=f"learned term {term.name!r}", expected="a positive number")
-    return Problem(
-        term.added_to(problem.model),
-        problem.measurements,
-        (*problem.estimates, *term.estimates(width)),
-        problem.noise,
-        experiments=problem.experiments,
-        fixed=problem.fixed,
+    return problem.rebuilt(
+        model=term.added_to(problem.model),
+        estimates=(*problem.estimates, *term.estimates(width)),
         name=f"{problem.name} with {term.name}",
-        score_scale=problem.score_scale,
-        solver=problem.method.name,
-        rtol=problem.tolerance.rtol,
-        atol=problem.tolerance.atol,
-        max_steps=problem.tolerance.max_steps,
-        gradient=problem.gradient,
-        study=problem.study,
-        by_reading=problem.by_reading,
-        covariates=problem.covariates.by_subject,
     )
 
 

@@ -101,25 +101,12 @@ def with_design(
     rows["censoring"] = ""
     joined = pd.concat([own, rows.reindex(columns=own.columns)], ignore_index=True)
     known = {} if problem.study is None else dict(problem.study.experiments)
-    whole = Problem(
-        problem.model,
-        Measurements(
-            joined,
-            source=problem.measurements.source,
-            time_unit=problem.measurements.time_unit,
-            units={**{name: problem.model.unit(name) for name in design["observable"]}, **problem.measurements.units},
-        ),
-        problem.estimates,
-        problem.noise,
-        experiments={**known, **(experiments or {}), **problem.experiments},
-        fixed=problem.fixed,
-        name=problem.name,
-        score_scale=problem.score_scale,
-        solver=problem.method.name,
-        rtol=problem.tolerance.rtol,
-        atol=problem.tolerance.atol,
-        max_steps=problem.tolerance.max_steps,
-        gradient=problem.gradient,
-        study=problem.study,
+    measurements = Measurements(
+        joined,
+        source=problem.measurements.source,
+        time_unit=problem.measurements.time_unit,
+        units={**{name: problem.model.unit(name) for name in design["observable"]}, **problem.measurements.units},
     )
+    described = {**known, **(experiments or {}), **problem.experiments}
+    whole = problem.rebuilt(measurements=measurements, experiments=described)
     return whole, np.arange(len(joined)) >= len(own)

@@ -14,6 +14,7 @@ from calibration.parameters import ParameterVector
 from calibration.population import MarginalLikelihood, PopulationFit, fit_population, importance_sampling
 from calibration.population.distribution import covariance_of
 from calibration.priors import PriorDensity
+from calibration.prospective.design import check_design, with_design
 from twin.errors import ProblemError
 from twin.model import Model, Observable, Parameter, State
 from twin.precision import float64
@@ -92,6 +93,28 @@ def test_correlated_deviations_and_a_covariate_have_their_closed_form() -> None:
             (exact(values, weights, theta + along) - exact(values, weights, theta - along)) / 2e-5 for along in step
         ]
         np.testing.assert_allclose(gradient, slope, rtol=1e-4, atol=1e-3)
+
+
+def test_a_problem_made_anew_keeps_its_arguments_and_one_with_a_design_its_covariates() -> None:
+    table, covariates, _ = study(6)
+    given = {"fixed": {}, "name": "lines", "score_scale": {"y": "lin"}, "rtol": 1e-7, "atol": 1e-9, "max_steps": 900}
+    problem = Problem(
+        line(), table, estimates(), Noise("normal", "sd"), solver="tsit5", gradient="reverse", covariates=covariates,
+        **given,
+    )  # fmt: skip
+    again = problem.rebuilt(rtol=1e-8)
+    assert again.tolerance == problem.tolerance._replace(rtol=1e-8)
+    same = ("names", "name", "fixed", "score_scale", "noise", "method", "gradient", "experiments", "estimates")
+    for name in same:
+        assert getattr(again, name) == getattr(problem, name), name
+    assert again.covariates.by_subject == covariates
+    assert float(again.log_likelihood(problem.nominal)) == pytest.approx(float(problem.log_likelihood(problem.nominal)))
+    asked = check_design(
+        table[["experiment", "subject", "observable", "time"]].iloc[:2].assign(time=9.0), problem, "here"
+    )
+    whole, new = with_design(problem, asked)
+    assert whole.names == problem.names
+    assert new.sum() == 2
 
 
 @pytest.fixture(scope="module")

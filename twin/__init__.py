@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from twin.precision import float64
     from twin.scenario import Endpoint, Factor, Scenario, open_scenario, read_scenario
+    from twin.scenario.optimise import Limit, Measure, Optimum, Treatment, read_treatment
     from twin.simulation import simulate
     from twin.stochastic import linear_noise, simulate_jumps, simulate_langevin
     from twin.study import Effect, Estimate, Noise, Prior, Study
@@ -82,6 +83,7 @@ _HOME = {
     ),
     "twin.precision": ("float64",),
     "twin.scenario": ("Endpoint", "Factor", "Scenario", "open_scenario", "read_scenario"),
+    "twin.scenario.optimise": ("Limit", "Measure", "Optimum", "Treatment", "read_treatment"),
     "twin.simulation": ("simulate",),
     "twin.stochastic": ("linear_noise", "simulate_jumps", "simulate_langevin"),
     "twin.study": ("Effect", "Estimate", "Noise", "Prior", "Study"),
@@ -109,13 +111,16 @@ __all__ = [
     "Gamma",
     "Infusion",
     "Input",
+    "Limit",
     "LogNormal",
     "LogUniform",
+    "Measure",
     "Measurements",
     "Model",
     "Noise",
     "Normal",
     "Observable",
+    "Optimum",
     "Parameter",
     "Prior",
     "Published",
@@ -124,6 +129,7 @@ __all__ = [
     "Scenario",
     "State",
     "Study",
+    "Treatment",
     "Triangular",
     "Twin",
     "Uniform",
@@ -135,6 +141,7 @@ __all__ = [
     "read_measurements",
     "read_sbml",
     "read_scenario",
+    "read_treatment",
     "simulate",
     "simulate_cohort",
     "simulate_jumps",

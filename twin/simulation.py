@@ -153,7 +153,7 @@ def evenly(count: int) -> Int[np.ndarray, " tried"]:
     return np.linspace(0, count - 1, min(count, MOST_TRIED)).round().astype(int)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@partial(jax.jit, static_argnums=(0, 1, 2, 3), static_argnames=("directions",))
 def run_lanes(
     system: System,
     method: Method,
@@ -162,13 +162,18 @@ def run_lanes(
     actions: Actions,
     p: Float[Array, "parameter experiment draw"],
     ts: Float[Array, "time experiment"],
+    directions: int | None = None,
 ) -> tuple[Float[Array, "output time experiment draw"], Int[Array, "experiment draw"]]:
-    """Outputs at sample times for all experiments and draws, and the status of each lane; one compiled program."""
+    """Outputs at sample times for all experiments and draws, and the status of each lane; one compiled program.
+
+    It can be differentiated in reverse mode, or, where `directions` says in how many at once, in forward mode.
+    """
     system.expect(expressions)
     schedule = make_schedule(system, actions, p)
     shape = p.shape[1:]
     lanes_ts = jnp.broadcast_to(ts[..., None], (*ts.shape, shape[1])).reshape(ts.shape[0], -1)
-    samples = integrate(system, schedule, method, tolerance, lanes_ts)
+    mode = "reverse" if directions is None else "forward"
+    samples = integrate(system, schedule, method, tolerance, lanes_ts, mode, directions or 0)
     flat = samples.t.size
     t = samples.t.reshape(flat)
     y, params = (x.reshape(-1, flat) for x in (samples.y, samples.params))

@@ -10,16 +10,18 @@ import pytest
 
 PUBLIC = {
     "twin": """Assignment Bands Beta Bolus Change Choice Cohort ConservedTotal Count Effect Endpoint Equilibration
-        Estimate Event EventTable Experiment Factor Gamma Infusion Input LogNormal LogUniform Measurements Model Noise
-        Normal Observable Parameter Prior Published Reaction Reset Scenario State Study Triangular Twin Uniform
-        float64 linear_noise open_scenario read_antimony read_event_table read_measurements read_sbml read_scenario
-        simulate simulate_cohort simulate_jumps simulate_langevin write_results write_sbml""",
+        Estimate Event EventTable Experiment Factor Gamma Infusion Input Limit LogNormal LogUniform Measure Measurements
+        Model Noise Normal Observable Optimum Parameter Prior Published Reaction Reset Scenario State Study Treatment
+        Triangular Twin Uniform float64 linear_noise open_scenario read_antimony read_event_table read_measurements
+        read_sbml read_scenario read_treatment simulate simulate_cohort simulate_jumps simulate_langevin
+        write_results write_sbml""",
     "twin.cohort": """Bands Beta Choice Cohort Count Gamma LogNormal LogUniform Normal Triangular Uniform
         simulate_cohort""",
     "twin.model": """Assignment ConservedTotal Event Input Model Observable Parameter Published Reaction State""",
     "twin.compile": "System compile_model",
     "twin.experiment": "Bolus Change Equilibration Experiment Infusion Reset",
     "twin.scenario": "Endpoint Factor Scenario open_scenario read_scenario",
+    "twin.scenario.optimise": "Limit Measure Optimum Treatment read_treatment",
     "twin.live": "Ensemble Twin",
     "twin.solve": """AUTO METHODS Method Samples Segment Step Stepped Tolerance choose describe_failures integrate
         method_named numbers_per_sample""",

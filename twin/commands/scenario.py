@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twin.commands import treatment
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table
 from twin.commands.remarks import remark
@@ -39,11 +40,13 @@ def configure(parser: ArgumentParser) -> None:
     arms.add_argument("folder", metavar="DIR", help="folder of the run")
     arms.add_argument("--reference", metavar="ARM", help="the arm that others are compared with")
     arms.add_argument("--to", metavar="DIR", help="where tables and picture go (default: DIR-comparison)")
+    treatment.configure(listed.add_parser("optimise", help="the best dose and timing, within limits"))
 
 
 def run(args: Namespace) -> int:
     """Do what the verb says."""
-    return {"run": _run, "resume": _resume, "status": _status, "compare": _compare}[args.verb](args)
+    verbs = {"run": _run, "resume": _resume, "status": _status, "compare": _compare, "optimise": treatment.run}
+    return verbs[args.verb](args)
 
 
 def _run(args: Namespace) -> int:
@@ -192,6 +195,7 @@ Run a scenario: a model, a cohort, an experiment with factors, endpoints of ever
   twin scenario status antiviral
   twin scenario resume antiviral
   twin scenario compare antiviral
+  twin scenario optimise examples/antiviral_course.yaml --out course
 
 Exit status: 0 complete, 1 some chunks raised errors (run, resume) or are not done (status), 2 a fault in what was asked
 or a disk that cannot be written, 130 interrupted. Kill it at any moment: resume goes on, to the same bytes.""",

@@ -3,6 +3,9 @@
 A trajectory is known at its sample times, and taken as straight between them: times beyond a threshold and crossings
 are exact for that polyline, areas are those of the trapezoidal rule, a peak is the largest sample. Times that an
 endpoint names (`time`, `start`, `stop`) are sampled, too, so that nothing is interpolated there.
+
+The rules are written once for NumPy and for JAX, whose arrays they can be differentiated in; whatever a branch that is
+not taken would divide by is 1 there, because the derivative of an infinite value that is not taken is not a number.
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
+from types import ModuleType
 from typing import Literal, get_args
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from twin.errors import ScenarioError, suggestion
 from twin.units import DIMENSIONLESS
@@ -27,6 +32,7 @@ _IN_TIME = ("time_above", "time_below", "time_of_peak", "first_crossing")
 
 type Times = Float[np.ndarray, " time"]
 type Curves = Float[np.ndarray, "time patient"]
+type Values = Float[np.ndarray, " patient"]
 
 
 @dataclass(frozen=True)
@@ -105,54 +111,76 @@ class Endpoint:
 
     def __call__(self, ts: Times, curves: Curves) -> Float[np.ndarray, " patient"]:
         """The value of each patient; NaN where the curve is not a number at a time that counts."""
-        first = 0 if self.start is None else int(np.searchsorted(ts, self.start))
-        last = len(ts) if self.stop is None else int(np.searchsorted(ts, self.stop, side="right"))
+        rows, ts = self._window(ts)
         if self.kind == "value":
-            return curves[int(np.searchsorted(ts, self.time))].copy()
-        ts, curves = ts[first:last], curves[first:last]
+            return curves[rows][0].copy()
+        curves = curves[rows]
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            found = _RULES[self.kind](self, ts, curves)
+            found = _RULES[self.kind](self, np, ts, curves)
         return np.where(np.isnan(curves).any(axis=0), np.nan, found)
+
+    def traced(self, ts: Times, curves: Float[Array, "time patient"]) -> Float[Array, " patient"]:
+        """The value of each patient as JAX traces it; NaN as for NumPy."""
+        rows, ts = self._window(ts)
+        curves = curves[rows]
+        found = curves[0] if self.kind == "value" else _RULES[self.kind](self, jnp, ts, curves)
+        return jnp.where(jnp.isnan(curves).any(axis=0), jnp.nan, found)
+
+    @property
+    def has_slopes(self) -> bool:
+        """Whether it changes with what it is of by more than jumps, so that a derivative says something."""
+        return self.kind != "time_of_peak"
+
+    def _window(self, ts: Times) -> tuple[slice, Times]:
+        """Which sample times count."""
+        if self.kind == "value":
+            first = int(np.searchsorted(ts, self.time))
+            last = first + 1
+        else:
+            first = 0 if self.start is None else int(np.searchsorted(ts, self.start))
+            last = len(ts) if self.stop is None else int(np.searchsorted(ts, self.stop, side="right"))
+        return slice(first, last), ts[first:last]
 
 
 def _is_finite(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _time_above(ts: Times, above: Curves) -> np.ndarray:
+def _time_above(xp: ModuleType, ts: Times, above: Curves) -> Values:
     """Time for which a polyline is positive."""
     left, right = above[:-1], above[1:]
     up, down = (left <= 0) & (right > 0), (left > 0) & (right <= 0)
-    share = np.where((left > 0) & (right > 0), 1.0, 0.0)
-    share = np.where(up, right / (right - left), np.where(down, left / (left - right), share))
+    change = xp.where(up | down, right - left, 1.0)
+    share = xp.where((left > 0) & (right > 0), 1.0, 0.0)
+    share = xp.where(up, right / change, xp.where(down, -left / change, share))
     # A curve that falls from infinity, or rises to it, is above for all of its interval: the limit of the ratio.
-    share = np.where(np.isnan(share), 1.0, share)
+    share = xp.where(xp.isnan(share), 1.0, share)
     return np.diff(ts) @ share
 
 
-def _first_crossing(endpoint: Endpoint, ts: Times, curves: Curves) -> np.ndarray:
+def _first_crossing(endpoint: Endpoint, xp: ModuleType, ts: Times, curves: Curves) -> Values:
     beyond = curves - endpoint.threshold
     left, right = beyond[:-1], beyond[1:]
     up, down = (left < 0) & (right >= 0), (left > 0) & (right <= 0)
     met = up if endpoint.direction == "up" else down if endpoint.direction == "down" else up | down
-    index = met.argmax(axis=0)
+    index, crossed = met.argmax(axis=0), met.any(axis=0)
     patients = np.arange(curves.shape[1])
     a, b = left[index, patients], right[index, patients]
-    share = a / (a - b)
-    share = np.where(np.isfinite(share), share, 1.0)
-    times = ts[index] + share * (ts[index + 1] - ts[index])
-    return np.where(met.any(axis=0), times, endpoint.otherwise)
+    share = a / xp.where(crossed, a - b, 1.0)
+    share = xp.where(xp.isfinite(share), share, 1.0)
+    at = xp.asarray(ts)
+    return xp.where(crossed, at[index] + share * (at[index + 1] - at[index]), endpoint.otherwise)
 
 
-def _area(ts: Times, curves: Curves) -> np.ndarray:
+def _area(ts: Times, curves: Curves) -> Values:
     return 0.5 * np.diff(ts) @ (curves[1:] + curves[:-1])
 
 
-_RULES: dict[str, Callable[[Endpoint, Times, Curves], np.ndarray]] = {
-    "time_above": lambda e, ts, y: _time_above(ts, y - e.threshold),
-    "time_below": lambda e, ts, y: _time_above(ts, e.threshold - y),
-    "area": lambda e, ts, y: _area(ts, y),
-    "peak": lambda e, ts, y: y.max(axis=0),
-    "time_of_peak": lambda e, ts, y: ts[y.argmax(axis=0)],
+_RULES: dict[str, Callable[[Endpoint, ModuleType, Times, Curves], Values]] = {
+    "time_above": lambda e, xp, ts, y: _time_above(xp, ts, y - e.threshold),
+    "time_below": lambda e, xp, ts, y: _time_above(xp, ts, e.threshold - y),
+    "area": lambda e, xp, ts, y: _area(ts, y),
+    "peak": lambda e, xp, ts, y: y.max(axis=0),
+    "time_of_peak": lambda e, xp, ts, y: xp.asarray(ts)[y.argmax(axis=0)],
     "first_crossing": _first_crossing,
 }

@@ -24,7 +24,7 @@ from twin.scenario.scenario import Scenario
 
 KEYS = (
     *("name", "description", "model", "cohort", "experiment", "factors", "sobol", "arms", "reference", "times"),
-    *("endpoints", "derived", "responders", "bands", "solver", "seed"),
+    *("endpoints", "derived", "responders", "bands", "solver", "seed", "optimise"),
 )
 REQUIRED = ("name", "model", "cohort", "times", "endpoints")
 _MODEL_FILES = (".xml", ".sbml", ".ant")
@@ -47,7 +47,7 @@ def read_scenario(path: str | Path) -> Scenario:
         "times": _times(given["times"]),
         "endpoints": {name: _endpoint(place) for name, place in given["endpoints"].mapping().items()},
         "name": given["name"].text(),
-        "factors": {name: _factor(place) for name, place in _entries(given, "factors").items()},
+        "factors": {name: factor_of(place) for name, place in _entries(given, "factors").items()},
         "derived": {name: place.text() for name, place in _entries(given, "derived").items()},
         "responders": {name: place.text() for name, place in _entries(given, "responders").items()},
         "seed": seed,
@@ -66,7 +66,10 @@ def read_scenario(path: str | Path) -> Scenario:
     try:
         return Scenario(**arguments, **_solver(given))
     except TwinError as error:
-        raise _located(top, error) from error
+        raise located(top, error) from error
+
+
+# The section "optimise" says what to search for, and changes nothing of a run: see `twin.scenario.optimise`.
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -78,7 +81,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
     return (path, *(path.parent / place.text() for place in named))
 
 
-def _located(top: Place, error: TwinError) -> TwinError:
+def located(top: Place, error: TwinError) -> TwinError:
     """The error, at the place in the file that it speaks of."""
     place, said = top, error.where or ""
     for step in re.findall(r"[^.\[\]]+", said):
@@ -142,7 +145,7 @@ def _experiment(place: Place) -> Experiment:
         )
 
 
-def _factor(place: Place) -> Factor:
+def factor_of(place: Place) -> Factor:
     """Levels as a list, or {levels: [...]}, {lower: 1, upper: 2, scale: log}, each with multiply: true if they do."""
     if place.is_list():
         return Factor([item.number() for item in place.items()])

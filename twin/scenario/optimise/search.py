@@ -21,6 +21,8 @@ from twin.scenario.optimise.trial import Trial, Tried
 from twin.simulation import check_count
 
 METHODS = ("auto", "gradient", "bayesian")
+POLISH, POLISH_DESIGNS = (0.03, 0.01, 0.003), 16
+"""Widths, in units of the cube, at which so many neighbours of the best design are tried after the descents."""
 
 type Point = Float[np.ndarray, " factor"]
 
@@ -183,7 +185,7 @@ class _Search:
         return np.lexsort((goal, missed, lost))
 
     def descend_from(self, starts: int) -> None:
-        """From the best designs downhill; then a little more from the best end, in case it stopped at a kink."""
+        """From the best designs downhill; then among neighbours of the best, in case a descent stopped at a kink."""
         chosen: list[Point] = []
         for index in self._order(self.tried[1].measures):
             apart = all(np.abs(self.points[index] - other).max() > 0.1 for other in chosen)
@@ -196,6 +198,14 @@ class _Search:
                 self._descend(start)
                 line.update(number)
         self._descend(self.best)
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Designs ever closer to the best one: a quantile has kinks, where a descent may stop too early."""
+        rng = np.random.default_rng([self.seed, 2])
+        for width in POLISH:
+            steps = width * rng.standard_normal((POLISH_DESIGNS, self.points.shape[1]))
+            self._try(np.clip(self.best + steps, 0.0, 1.0), "neighbour")
 
     def _descend(self, start: Point) -> None:
         visited: list[Point] = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table
 from twin.commands.remarks import remark
+from twin.commands.scenario_findings import configure_findings, run_sensitivity
 from twin.commands.tables import figure, text_table
 from twin.errors import ScenarioError
 
@@ -39,11 +40,13 @@ def configure(parser: ArgumentParser) -> None:
     arms.add_argument("folder", metavar="DIR", help="folder of the run")
     arms.add_argument("--reference", metavar="ARM", help="the arm that others are compared with")
     arms.add_argument("--to", metavar="DIR", help="where tables and picture go (default: DIR-comparison)")
+    configure_findings(listed)
 
 
 def run(args: Namespace) -> int:
     """Do what the verb says."""
-    return {"run": _run, "resume": _resume, "status": _status, "compare": _compare}[args.verb](args)
+    verbs = {"run": _run, "resume": _resume, "status": _status, "compare": _compare}
+    return {**verbs, "sensitivity": run_sensitivity}[args.verb](args)
 
 
 def _run(args: Namespace) -> int:
@@ -192,6 +195,7 @@ Run a scenario: a model, a cohort, an experiment with factors, endpoints of ever
   twin scenario status antiviral
   twin scenario resume antiviral
   twin scenario compare antiviral
+  twin scenario sensitivity examples/antiviral_scenario.yaml
 
 Exit status: 0 complete, 1 some chunks raised errors (run, resume) or are not done (status), 2 a fault in what was asked
 or a disk that cannot be written, 130 interrupted. Kill it at any moment: resume goes on, to the same bytes.""",

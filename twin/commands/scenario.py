@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table
 from twin.commands.remarks import remark
-from twin.commands.scenario_findings import configure_findings, run_sensitivity
+from twin.commands.scenario_findings import configure_findings, run_sensitivity, run_subgroups
 from twin.commands.tables import figure, text_table
 from twin.errors import ScenarioError
 
@@ -46,7 +46,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Do what the verb says."""
     verbs = {"run": _run, "resume": _resume, "status": _status, "compare": _compare}
-    return {**verbs, "sensitivity": run_sensitivity}[args.verb](args)
+    return {**verbs, "sensitivity": run_sensitivity, "subgroups": run_subgroups}[args.verb](args)
 
 
 def _run(args: Namespace) -> int:
@@ -196,6 +196,7 @@ Run a scenario: a model, a cohort, an experiment with factors, endpoints of ever
   twin scenario resume antiviral
   twin scenario compare antiviral
   twin scenario sensitivity examples/antiviral_scenario.yaml
+  twin scenario subgroups antiviral
 
 Exit status: 0 complete, 1 some chunks raised errors (run, resume) or are not done (status), 2 a fault in what was asked
 or a disk that cannot be written, 130 interrupted. Kill it at any moment: resume goes on, to the same bytes.""",

@@ -63,6 +63,13 @@ class Sensitivity:
     failed: Mapping[str, int]
     remarks: tuple[str, ...]
 
+    def strongest(self, most: int) -> list[str]:
+        """The inputs of the largest influence on any endpoint, in the order of the table."""
+        table = self.table
+        influence = table[["first", "total"]].max(axis=1).groupby(table["input"]).max().fillna(-1.0)
+        kept = set(influence.sort_values(ascending=False, kind="stable").index[:most])
+        return [name for name in dict.fromkeys(table["input"]) if name in kept]
+
 
 def sensitivity_of(
     scenario: Scenario,

@@ -27,7 +27,7 @@ def sensitivity_figure(found: Sensitivity) -> Figure:
     """The picture of `sensitivity_of` and `sensitivity_of_store`."""
     table = found.table
     arms, endpoints, inputs = (list(dict.fromkeys(table[name])) for name in ("arm", "endpoint", "input"))
-    shown = _largest(table, inputs)
+    shown = found.strongest(MOST_INPUTS)
     more = [
         f"{len(every) - most} more {what}"
         for every, most, what in ((arms, MOST_ARMS, "arms"), (endpoints, MOST_ENDPOINTS, "endpoints"))
@@ -54,13 +54,6 @@ def sensitivity_figure(found: Sensitivity) -> Figure:
     return figure
 
 
-def _largest(table: pd.DataFrame, inputs: list[str]) -> list[str]:
-    """Inputs of the largest influence anywhere, in the order of the table."""
-    influence = table[["first", "total"]].max(axis=1).groupby(table["input"]).max().fillna(-1.0)
-    kept = set(influence.sort_values(ascending=False, kind="stable").index[:MOST_INPUTS])
-    return [name for name in inputs if name in kept]
-
-
 def _bars(panel: Axes, table: pd.DataFrame) -> None:
     places = np.arange(len(table))
     given = table["kind"].isin(["member", "given"]).to_numpy()
@@ -72,8 +65,9 @@ def _bars(panel: Axes, table: pd.DataFrame) -> None:
         panel.hlines(places + offset, low, high, color=INK, linewidth=0.9)
     panel.set_xlim(0.0, 1.05)
     panel.set_ylim(len(table) - 0.5, -0.5)
-    if (table["note"] != "").all():
-        panel.text(0.5, 0.5, _short(str(table["note"].iloc[0])), transform=panel.transAxes, ha="center", va="center",
+    notes = table["note"].astype(str).tolist()
+    if all(notes):
+        panel.text(0.5, 0.5, _short(notes[0]), transform=panel.transAxes, ha="center", va="center",
                    fontsize=7, color=INK)  # fmt: skip
 
 

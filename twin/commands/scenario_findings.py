@@ -40,6 +40,7 @@ def configure_findings(listed: Any) -> None:
     groups.add_argument("folder", metavar="DIR", help="folder of the run")
     groups.add_argument("--criterion", action="append", metavar="NAME", help="this one only; may be given again")
     groups.add_argument("--arm", action="append", metavar="ARM", help="this arm only; may be given again")
+    groups.add_argument("--parameters", metavar="A,B,...", help="rules may use these only: what can be measured, say")
     groups.add_argument("--reference", metavar="ARM", help="the arm that gains are counted from")
     groups.add_argument("--patients", type=int, default=20_000, metavar="N", help="take at most so many (20,000)")
     groups.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the halves (0)")
@@ -102,7 +103,7 @@ def _sensitivity_table(found: Sensitivity) -> str:
     for (endpoint, arm), cells in lines.items():
         said = {row["note"] for row in cells.values()}
         notes += [f"{endpoint}, {arm}: {said.pop()}"] if len(said) == 1 and "" not in said else []
-    more = found.table["input"].nunique() - len(inputs)
+    more = len(set(found.table["input"])) - len(inputs)
     legend = "(first-order / total index; of inputs that may depend on others first order alone"
     legend += f"; {more} more of less influence in the table)" if more else ")"
     return "\n".join([text_table(["endpoint", "arm", *inputs], rows, left=(0, 1)), legend, *notes])
@@ -118,9 +119,10 @@ def run_subgroups(args: Namespace) -> int:
     from twin.scenario.subgroup_figure import subgroup_figure
     from twin.scenario.subgroups import find_subgroups
 
+    names = [name.strip() for name in args.parameters.split(",")] if args.parameters else None
     found = find_subgroups(
         args.folder, criteria=args.criterion, arms=args.arm, reference=args.reference, patients=args.patients,
-        seed=args.seed,
+        seed=args.seed, parameters=names,
     )  # fmt: skip
     to = output_folder(args.to or f"{args.folder}-subgroups", "--to")
     looked = f"{found.patients:,} of {found.of:,} patients" if found.patients < found.of else f"{found.of:,} patients"

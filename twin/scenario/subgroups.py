@@ -85,6 +85,7 @@ def find_subgroups(
     criteria: Sequence[str] | None = None,
     arms: Sequence[str] | None = None,
     reference: str | None = None,
+    parameters: Sequence[str] | None = None,
     patients: int = PATIENTS,
     seed: int = 0,
 ) -> Subgroups:
@@ -95,6 +96,7 @@ def find_subgroups(
         criteria: Names of criteria; default all.
         arms: Names of arms; default all.
         reference: The arm that gains are counted from; default that of the scenario.
+        parameters: Parameters and covariates that rules may use, such as those that can be measured; default all.
         patients: Take at most so many patients, drawn without replacement.
         seed: Of that draw, and of the halves.
 
@@ -109,12 +111,14 @@ def find_subgroups(
     _check_names(criteria, finished.criteria, "criterion")
     _check_names(arms, finished.arms, "arm")
     _check_names(None if reference is None else [reference], finished.arms, "arm")
+    _check_names(parameters, tuple(finished.parameters), "parameter that differs between patients")
+    columns = {n: v for n, v in finished.parameters.items() if parameters is None or n in parameters}
     reference = reference or finished.reference
     learning = np.random.default_rng([seed, 1]).permutation(len(finished.chosen)) < len(finished.chosen) // 2
     found = []
     for criterion in (name for name in finished.criteria if criteria is None or name in criteria):
         for about, answers in _questions(finished, criterion, arms, reference):
-            found.append(_answered(about, finished.parameters, answers, learning, seed))
+            found.append(_answered(about, columns, answers, learning, seed))
     return _reported(found, finished, reference, seed)
 
 

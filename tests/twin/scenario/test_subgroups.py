@@ -83,6 +83,8 @@ def test_figures_are_those_of_the_other_half(planted: Path) -> None:
     """Counted again from the store: of the patients that the rule holds for, only those not learned from."""
     found = find_subgroups(planted, criteria=["planted"], arms=["with"], patients=4000, seed=5)
     assert found.patients == 4000 and found.of == 6000 and len(found.questions) == 2
+    blind = find_subgroups(planted, criteria=["planted"], arms=["with"], parameters=["other", "weight"])
+    assert set(blind.questions["found"]) == {"nothing"} and blind.rules.empty
     row = found.rules.iloc[0]
     columns, answers = found.map_of["planted", "with", row["question"]]
     assert len(answers) == 2000
@@ -143,6 +145,8 @@ def test_rules_read_as_they_are_scored() -> None:
 def test_faults(planted: Path) -> None:
     with pytest.raises(ScenarioError, match=r"no criterion 'plantet'(.|\n)*did you mean 'planted'"):
         find_subgroups(planted, criteria=["plantet"])
+    with pytest.raises(ScenarioError, match=r"no parameter that differs between patients 'k'"):
+        find_subgroups(planted, parameters=["k"])
     with pytest.raises(ScenarioError, match=r"no arm 'wit'(.|\n)*did you mean 'with'"):
         find_subgroups(planted, reference="wit")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twin.scenario.subgroups import Subgroups
 
 COMPLETE = 0
-MOST_COLUMNS = 5
+MOST_COLUMNS = 6
 """Inputs that a line of the printed table has room for."""
 
 
@@ -148,14 +148,14 @@ def _subgroup_text(found: Subgroups) -> str:
             without[row["found"]].append(f"{title} ({row['share']:.1%} do)" if row["share"] == row["share"] else title)
             continue
         lines.append(f"\n{title}? {row['share']:.1%} do; AUC {row['auc']:.2f} ({row['auc_low']:.2f} to "
-                     f"{row['auc_high']:.2f}), {row['skill']:.0%} of the variance")  # fmt: skip
+                     f"{row['auc_high']:.2f}), skill {row['skill']:.2f}")  # fmt: skip
         lines += [f"  {text}" for text in rule_sentences(found, row["criterion"], row["arm"], row["question"])]
         weights = found.importance[
             (found.importance["criterion"] == row["criterion"]) & (found.importance["arm"] == row["arm"])
             & (found.importance["question"] == row["question"]) & (found.importance["drops"] > 0)
         ]  # fmt: skip
-        listed = ", ".join(f"{each.parameter} {each.drops:.0%}" for each in weights.itertuples())
-        lines.append(f"  shuffled, it loses: {listed}")
+        listed = ", ".join(f"{each.parameter} {each.drops:.2f}" for each in weights.itertuples())
+        lines.append(f"  skill lost if shuffled: {listed}")
     for said, reason in (("nothing", "nothing found"), ("too few", "too few yeses or noes to ask")):
         lines += [f"\n{reason}:", *(f"  {title}" for title in without[said])] if without[said] else []
     return "\n".join(lines)

@@ -42,8 +42,8 @@ def subgroup_figure(found: Subgroups) -> Figure:
         "% who do: of the rule's patients (dot, 95 % interval), of all (dotted line)", fontsize=8, color=INK
     )
     more = f"; {len(questions) - len(shown)} more in the tables" if len(questions) > len(shown) else ""
-    figure.suptitle(f"{found.name}: rules from one half of the patients, counted in the other{more}", fontsize=9,
-                    color=INK)  # fmt: skip
+    said = "rules from one half of the patients, counted in the other (in brackets: how many)"
+    figure.suptitle(f"{found.name}: {said}{more}", fontsize=9, color=INK)
     return figure
 
 

@@ -97,7 +97,7 @@ def test_figures_are_those_of_the_other_half(planted: Path) -> None:
 
 
 def test_noise_gives_no_rules() -> None:
-    """80 cohorts of noise: at 5 % some four trees may seem to tell, more than nine of them in one test of a hundred."""
+    """80 cohorts of noise: at most 5 % of the trees may seem to tell; fewer do, because most are pruned to nothing."""
     alarms = 0
     for seed in range(80):
         rng = np.random.default_rng(seed)
@@ -109,7 +109,7 @@ def test_noise_gives_no_rules() -> None:
         scores = np.select([rule.holds(other) for rule in rules], [rule.share for rule in rules])
         assert sum(rule.holds(other).sum() for rule in rules) == 600
         alarms += discrimination(scores, answers[~learning]).p < 0.05
-    assert alarms <= 9
+    assert alarms <= 4
 
 
 def test_area_and_its_interval() -> None:

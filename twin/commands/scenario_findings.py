@@ -33,6 +33,7 @@ def configure_findings(listed: Any) -> None:
     shares.add_argument("--samples", type=int, metavar="N", help="of a scenario: base samples, a power of 2 (4096)")
     shares.add_argument("--patients", type=int, metavar="N", help="of a folder: take at most so many (100,000)")
     shares.add_argument("--arm", action="append", metavar="ARM", help="this arm only; may be given again")
+    shares.add_argument("--against", metavar="ARM", help="indices of the patients' differences to this arm")
     shares.add_argument("--seed", type=int, default=0, metavar="N", help="seed of what is drawn (0)")
     shares.add_argument("--to", metavar="DIR", help="where table and picture go (default: NAME-sensitivity)")
     shares.add_argument("--quiet", action="store_true", help="show no progress")
@@ -58,7 +59,7 @@ def run_sensitivity(args: Namespace) -> int:
     if foreign in given:
         kind = "folder: its patients are there" if what.is_dir() else "file: its design has --samples"
         raise ScenarioError(f"{what} is a {kind}", where=f"--{foreign}", fix="leave it out")
-    given |= {"seed": args.seed, "arms": args.arm}
+    given |= {"seed": args.seed, "arms": args.arm, "against": args.against}
     if what.is_dir():
         found = sensitivity_of_store(what, **given)
     else:

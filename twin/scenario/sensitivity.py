@@ -55,6 +55,7 @@ class Sensitivity:
         runs: Number of simulations, or of patients of a store in an arm.
         failed: How many of them failed, by arm.
         remarks: What a reader has to know, in sentences.
+        against: The arm that the patients' differences are taken to; None if they are values.
     """
 
     table: pd.DataFrame
@@ -62,6 +63,7 @@ class Sensitivity:
     runs: int
     failed: Mapping[str, int]
     remarks: tuple[str, ...]
+    against: str | None = None
 
     def strongest(self, most: int) -> list[str]:
         """The inputs of the largest influence on any endpoint, in the order of the table."""
@@ -77,6 +79,7 @@ def sensitivity_of(
     samples: int = SAMPLES,
     seed: int = 0,
     arms: Sequence[str] | None = None,
+    against: str | None = None,
     resamples: int = RESAMPLES,
     progress: bool = True,
 ) -> Sensitivity:
@@ -92,6 +95,8 @@ def sensitivity_of(
         samples: Base samples, a power of 2.
         seed: Of the design and of the bootstrap.
         arms: Names of arms; default all.
+        against: An arm. The indices then are those of the patients' differences to it, endpoint by endpoint: which
+            inputs decide how much a patient gains. Criteria are left out.
         resamples: Resamples of the bootstrap.
         progress: Show progress on standard error.
 
@@ -104,7 +109,7 @@ def sensitivity_of(
 
     _check_samples(samples)
     check_count(resamples, "resamples")
-    places = _arm_places(arms, scenario.arm_names)
+    places, base = _arm_places(arms, scenario.arm_names, against)
     inputs = Inputs(scenario.cohort.source)
     # One group of all inputs tells everything: its shares are 1, and no run is needed to know that.
     groups = () if len(inputs.groups) == 1 and inputs.dependent else inputs.groups
@@ -115,6 +120,8 @@ def sensitivity_of(
     rows: list[Row] = []
     failed: dict[str, int] = {}
     total = len(places) * len(patients)
+    names = scenario.measure_names if against else (*scenario.measure_names, *scenario.responders)
+    reference: list[np.ndarray] | None = None
     with progress_line(f"sensitivity of {scenario.name}", total, quiet=not progress) as line:
         for place in places:
             arm, parts = scenario.arm_names[place], []
@@ -124,17 +131,29 @@ def sensitivity_of(
             failed[arm] = sum(int((status != OK).sum()) for _, _, status in parts)
             _refuse_failures(arm, failed[arm], len(parts) * samples)
             quantities = [np.concatenate([v, np.where(r == UNKNOWN, np.nan, r)]) for v, r, _ in parts]
-            for index, endpoint in enumerate((*scenario.measure_names, *scenario.responders)):
+            if place == base:  # comes first
+                reference = quantities
+                continue
+            for index, endpoint in enumerate(names):
                 about = {"arm": arm, "endpoint": endpoint, "unit": scenario.units.get(endpoint, "")}
                 values = np.stack([part[index] for part in quantities])
+                if reference is not None:
+                    values = _difference(values, np.stack([part[index] for part in reference]))
                 design = _Design(values, scenario.rtol, endpoint in scenario.responders, resamples, seed)
                 rows += [about | row for row in design.rows(groups)]
                 rows += [about | row for row in design.members(inputs.dependent, patients[:2])]
-    return Sensitivity(pd.DataFrame(rows), scenario.name, total * samples, failed, _remarks(inputs, groups))
+    return Sensitivity(
+        pd.DataFrame(rows), scenario.name, total * samples, failed, _remarks(inputs, groups, against), against
+    )
 
 
 def sensitivity_of_store(
-    folder: str | Path, *, patients: int = 100_000, seed: int = 0, arms: Sequence[str] | None = None
+    folder: str | Path,
+    *,
+    patients: int = 100_000,
+    seed: int = 0,
+    arms: Sequence[str] | None = None,
+    against: str | None = None,
 ) -> Sensitivity:
     """First-order indices of every endpoint and criterion of each arm from a finished run, for any cohort.
 
@@ -143,6 +162,7 @@ def sensitivity_of_store(
         patients: Take at most so many patients, drawn without replacement.
         seed: Of that draw.
         arms: Names of arms; default all.
+        against: As for `sensitivity_of`.
 
     Raises:
         ScenarioError: The run is not complete, has no such arm, has fewer than 200 patients, or they do not differ.
@@ -156,20 +176,26 @@ def sensitivity_of_store(
         raise ScenarioError(found, where=str(folder), expected=f"at least {FEWEST}, to tell shares of variance")
     rows: list[Row] = []
     failed: dict[str, int] = {}
-    for place in _arm_places(arms, finished.arms):
+    places, base = _arm_places(arms, finished.arms, against)
+    for place in places:
         arm = finished.arms[place]
         failed[arm] = int((finished.status(place) != OK).sum())
-        for endpoint in (*finished.endpoints, *finished.criteria):
+        if place == base:
+            continue
+        for endpoint in finished.endpoints if against else (*finished.endpoints, *finished.criteria):
             values = finished.values(endpoint, place)
+            if base is not None:
+                values = _difference(values, finished.values(endpoint, base))
             about = {"arm": arm, "endpoint": endpoint, "unit": finished.unit(endpoint)}
             design = _Design(values[None], finished.rtol, endpoint in finished.criteria)
             rows += [about | row for row in design.given(finished.parameters)]
     said = [
         "first-order indices from the patients that are there; inputs may depend on each other, and then share them"
     ]
+    said += _said_of(against)
     if len(finished.chosen) < finished.patients:
         said.append(f"from {len(finished.chosen):,} of {finished.patients:,} patients, drawn with seed {seed}")
-    return Sensitivity(pd.DataFrame(rows), finished.name, len(finished.chosen), failed, tuple(said))
+    return Sensitivity(pd.DataFrame(rows), finished.name, len(finished.chosen), failed, tuple(said), against)
 
 
 class _Design:
@@ -234,11 +260,26 @@ class _Design:
                 "note": self.note or note}  # fmt: skip
 
 
-def _arm_places(asked: Sequence[str] | None, known: Sequence[str]) -> list[int]:
-    for name in asked or ():
+def _arm_places(asked: Sequence[str] | None, known: Sequence[str], against: str | None) -> tuple[list[int], int | None]:
+    """Places of the arms, the one that others are set against first; and its place."""
+    for name in (*(asked or ()), *([] if against is None else [against])):
         if name not in known:
             raise ScenarioError(f"there is no arm {name!r}", where="arms", fix=suggestion(name, known))
-    return [place for place, name in enumerate(known) if asked is None or name in asked]
+    chosen = [place for place, name in enumerate(known) if (asked is None or name in asked) and name != against]
+    if against is None:
+        return chosen, None
+    if not chosen:
+        raise ScenarioError("there is no other arm", where="against", expected="at least one arm that differs from it")
+    return [known.index(against), *chosen], known.index(against)
+
+
+def _difference(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # infinite in both arms: no difference is known
+        return values - reference
+
+
+def _said_of(against: str | None) -> list[str]:
+    return [] if against is None else [f"of the patients' differences to the arm {against!r}"]
 
 
 def _check_samples(samples: int) -> None:
@@ -262,8 +303,8 @@ def _refuse_failures(arm: str, failed: int, runs: int) -> None:
         )
 
 
-def _remarks(inputs: Inputs, groups: Sequence[Group]) -> tuple[str, ...]:
-    said = []
+def _remarks(inputs: Inputs, groups: Sequence[Group], against: str | None) -> tuple[str, ...]:
+    said = _said_of(against)
     for group in inputs.dependent:
         why = "; ".join(group.reasons)
         said.append(

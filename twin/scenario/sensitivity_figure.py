@@ -83,7 +83,8 @@ def _title(found: Sensitivity, more: list[str]) -> str:
     if kinds & {"member", "given"}:
         said.append("ochre: first-order index of an input that may depend on others")
     said.append("lines: 95 % intervals")
-    text = f"{found.name}: {'; '.join(said)}"
+    of = "" if found.against is None else f", differences to {found.against}"
+    text = f"{found.name}{of}: {'; '.join(said)}"
     if more:
         text += f" (in the table: {', '.join(more)})"
     return "\n".join(textwrap.wrap(text, 110))

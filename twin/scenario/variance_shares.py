@@ -50,7 +50,7 @@ def shares_of_variance(
     """Indices from the values of one quantity.
 
     Intervals are the percentiles of bootstrap resamples of the base samples. They take these for independent; along a
-    Sobol sequence they are more even than that, so the intervals are rather too wide.
+    Sobol sequence they are more even than that, and intervals are several times too wide for smooth functions.
 
     Args:
         a: At the first sample.

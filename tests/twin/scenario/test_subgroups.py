@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scenario_files
 from sklearn.metrics import roc_auc_score
 
 import twin
@@ -179,5 +180,11 @@ def test_the_commands(planted: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     table = pd.read_csv(tmp_path / "what" / "sensitivity.csv", keep_default_na=False)
     assert set(table["input"]) == {"delta", "p", "other", "weight"}
     assert (tmp_path / "what" / "sensitivity.png").stat().st_size > 10_000
+    file = scenario_files.written(tmp_path)
+    asked = ["scenario", "sensitivity", str(file), "--samples", "128", "--to", str(tmp_path / "what"), "--quiet"]
+    assert main(asked) == 0
+    assert "decay: 1,536 runs, none failed" in capsys.readouterr().out  # 4 arms, 3 matrices
+    assert main([*asked, "--against", "dose=0, k=1", "--arm", "dose=1, k=1"]) == 0
+    assert "area      dose=1, k=1  1.00 / 1.00" in capsys.readouterr().out
     assert main(["scenario", "sensitivity", str(planted), "--samples", "256"]) == 2
     assert "its patients are there" in capsys.readouterr().err

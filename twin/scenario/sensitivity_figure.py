@@ -37,20 +37,21 @@ def sensitivity_figure(found: Sensitivity) -> Figure:
     arms, endpoints = arms[:MOST_ARMS], endpoints[:MOST_ENDPOINTS]
     labels = ["\n".join(textwrap.wrap(name, _LABEL)) for name in shown]
     lines = sum(1 + label.count("\n") for label in labels)
-    figure = blank_figure(2.2 + 2.1 * len(arms), 0.9 + len(endpoints) * (0.42 + 0.17 * lines))
+    width = 2.2 + 2.1 * len(arms)
+    figure = blank_figure(width, 0.9 + len(endpoints) * (0.42 + 0.17 * lines))
     panels = figure.subplots(len(endpoints), len(arms), squeeze=False, sharex=True, sharey=True)
     for row, endpoint in enumerate(endpoints):
         for column, arm in enumerate(arms):
             some = table[(table["endpoint"] == endpoint) & (table["arm"] == arm)].set_index("input").loc[shown]
             panel = panels[row, column]
             _bars(panel, some)
-            panel.set_title(f"{endpoint}, {arm}" if len(arms) > 1 else endpoint, loc="left", fontsize=8, color=INK)
+            panel.set_title(f"{endpoint}, {arm}", loc="left", fontsize=8, color=INK)
             panel.set_yticks(range(len(shown)), labels)
             dress(panel)
             panel.tick_params(labelsize=7)
     for panel in panels[-1]:
         panel.set_xlabel("share of the variance", fontsize=8, color=INK)
-    figure.suptitle(_title(found, more), fontsize=9, color=INK)
+    figure.suptitle(_title(found, more, round(13 * width)), fontsize=9, color=INK)
     return figure
 
 
@@ -75,7 +76,7 @@ def _short(note: str) -> str:
     return "\n".join(textwrap.wrap(note, 30))
 
 
-def _title(found: Sensitivity, more: list[str]) -> str:
+def _title(found: Sensitivity, more: list[str], letters: int) -> str:
     kinds = set(found.table["kind"])
     said = []
     if kinds & {"independent", "group"}:
@@ -87,4 +88,4 @@ def _title(found: Sensitivity, more: list[str]) -> str:
     text = f"{found.name}{of}: {'; '.join(said)}"
     if more:
         text += f" (in the table: {', '.join(more)})"
-    return "\n".join(textwrap.wrap(text, 110))
+    return "\n".join(textwrap.wrap(text, letters))

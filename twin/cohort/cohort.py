@@ -146,6 +146,18 @@ class Cohort:
             raise ExperimentError("no column is left for parameters", where="table", expected="at least one")
         return cls._of(len(columns[names[0]]), Rows(columns), names, strict=True)
 
+    def resized(self, size: int) -> Cohort:
+        """The first subjects of the same population; more of them where they are drawn, and not rows of a table.
+
+        Raises:
+            ExperimentError: No such number, or more than the table has.
+        """
+        source = self.source
+        if isinstance(source, Rows) and source.resample is None and _size(size) > source.count:
+            found = f"{size} subjects are asked for"
+            raise ExperimentError(found, where="cohort", expected=f"at most the {source.count} of the table")
+        return self._of(_size(size), source, self.names, self._strict)
+
     def draw(self, start: int = 0, stop: int | None = None) -> Columns:
         """Parameter values of the subjects from `start` to before `stop`.
 

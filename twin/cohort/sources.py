@@ -108,11 +108,19 @@ class Drawn(AbstractSource):
         return {name: np.concatenate([part[name] for part in kept])[:BLOCK] for name in self.names}
 
     def _candidates(self, block: int, attempt: int) -> Columns:
-        scores = np.stack([self._scores(name, block, attempt) for name in self.drawn]) if self.drawn else np.zeros((0,))
+        scores = [self._scores(name, block, attempt) for name in self.drawn]
+        return self.at(np.stack(scores) if scores else np.zeros((0, BLOCK)))
+
+    def at(self, scores: Float[np.ndarray, "drawn subject"]) -> Columns:
+        """Columns of subjects with these independent standard normal scores; constraints are not looked at.
+
+        Args:
+            scores: A row for each name of `drawn`, in that order.
+        """
         if self.factor is not None:
             scores = self.factor @ scores
         columns = {name: values.at(score) for (name, values), score in zip(self.drawn.items(), scores, strict=True)}
-        columns |= {name: np.full(BLOCK, value) for name, value in self.fixed.items()}
+        columns |= {name: np.full(scores.shape[1], value) for name, value in self.fixed.items()}
         self.derived.add_to(columns)
         return {name: columns[name] for name in self.names}
 

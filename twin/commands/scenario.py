@@ -10,6 +10,7 @@ from twin.commands import treatment
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table
 from twin.commands.remarks import remark
+from twin.commands.scenario_findings import configure_findings, run_sensitivity, run_subgroups
 from twin.commands.tables import figure, text_table
 from twin.errors import ScenarioError
 
@@ -41,12 +42,13 @@ def configure(parser: ArgumentParser) -> None:
     arms.add_argument("--reference", metavar="ARM", help="the arm that others are compared with")
     arms.add_argument("--to", metavar="DIR", help="where tables and picture go (default: DIR-comparison)")
     treatment.configure(listed.add_parser("optimise", help="the best dose and timing, within limits"))
+    configure_findings(listed)
 
 
 def run(args: Namespace) -> int:
     """Do what the verb says."""
     verbs = {"run": _run, "resume": _resume, "status": _status, "compare": _compare, "optimise": treatment.run}
-    return verbs[args.verb](args)
+    return {**verbs, "sensitivity": run_sensitivity, "subgroups": run_subgroups}[args.verb](args)
 
 
 def _run(args: Namespace) -> int:
@@ -195,6 +197,8 @@ Run a scenario: a model, a cohort, an experiment with factors, endpoints of ever
   twin scenario status antiviral
   twin scenario resume antiviral
   twin scenario compare antiviral
+  twin scenario sensitivity examples/antiviral_scenario.yaml
+  twin scenario subgroups antiviral
   twin scenario optimise examples/antiviral_course.yaml --out course
 
 Exit status: 0 complete, 1 some chunks raised errors (run, resume) or are not done (status), 2 a fault in what was asked

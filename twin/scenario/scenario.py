@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from jaxtyping import ArrayLike, Float
 
+    from twin.scenario.sensitivity import Sensitivity
+
 NONE: Mapping[str, Any] = MappingProxyType({})
 FORMAT = 1
 """Raised when stores come to be laid out differently."""
@@ -359,6 +361,12 @@ class Scenario:
         from twin.scenario.run import run_scenario  # that module is built on this one
 
         return run_scenario(self, Path(out), **options)
+
+    def sensitivity(self, **options: Any) -> Sensitivity:
+        """Which inputs decide its endpoints; see `twin.scenario.sensitivity.sensitivity_of`."""
+        from twin.scenario.sensitivity import sensitivity_of  # that module is built on this one
+
+        return sensitivity_of(self, **options)
 
     def __repr__(self) -> str:
         arms, size = len(self.all_arms), self.cohort.size

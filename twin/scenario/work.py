@@ -71,16 +71,29 @@ class Work:
         start = chunk * self.width
         columns = scenario.cohort.rows(start, min(start + self.width, scenario.cohort.size))
         outputs, status = self._simulate(arm, columns)
-        endpoints = self._endpoints(outputs)
+        values, responders = self._read_off(outputs)
         arrays = {
-            "values": np.stack([endpoints[name] for name in scenario.measure_names]),
+            "values": values,
             "status": status.astype(np.int8),
-            "responder": scenario.formulas.responders(endpoints),
+            "responder": responders,
             "parameters": np.stack([columns[name] for name in scenario.parameter_names]),
         }
         codes, counts = np.unique(status[status != OK], return_counts=True)
         failed = {str(code): int(count) for code, count in zip(codes, counts, strict=True)}
         return Result(arrays, failed, self._counts(arm, outputs[..., status == OK]))
+
+    @in_float64
+    def evaluate(
+        self, arm: int, columns: Mapping[str, np.ndarray]
+    ) -> tuple[Float[np.ndarray, "measure patient"], Int[np.ndarray, "criterion patient"], Int[np.ndarray, " patient"]]:
+        """Endpoints (derived ones, too), answers to the criteria and status of any patients, however many."""
+        size, parts = len(next(iter(columns.values()))), []
+        for start in range(0, size, self.width):
+            some = {name: values[start : start + self.width] for name, values in columns.items()}
+            outputs, status = self._simulate(arm, some)
+            parts.append((*self._read_off(outputs), status))
+        values, responders, status = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+        return values, responders, status
 
     def parameters(self, arm: int, chunk: int) -> dict[str, np.ndarray]:
         """Parameter values of a chunk in an arm, for a report."""
@@ -96,12 +109,13 @@ class Work:
         size = len(next(iter(columns.values())))
         return self._programs[arm].run(p if draws is not None else np.repeat(p, size, axis=1))
 
-    def _endpoints(self, outputs: Float[np.ndarray, "output time patient"]) -> dict[str, np.ndarray]:
+    def _read_off(self, outputs: Float[np.ndarray, "output time patient"]) -> tuple[np.ndarray, np.ndarray]:
+        """Endpoints (measure, patient) and answers to the criteria (criterion, patient)."""
         scenario, times = self.scenario, self.scenario.sampled
         row = {name: place for place, name in enumerate(scenario.variables)}
         found = {name: item(times, outputs[row[item.of]]) for name, item in scenario.endpoints.items()}
         scenario.formulas.add_derived(found)
-        return found
+        return np.stack([found[name] for name in scenario.measure_names]), scenario.formulas.responders(found)
 
     def quantiles(self) -> Quantiles | None:
         """Bands without anybody in them; None where none are asked for."""

@@ -33,5 +33,6 @@ def decay(size: int = 1000, **changed: Any) -> twin.Scenario:
         "bands": twin.Bands((0.1, 0.5, 0.9), resolution=64),
         "rtol": 1e-6,
         "max_steps": 512,
+        "endpoints": ENDPOINTS,
     }
-    return twin.Scenario(MODEL, cohort(size), np.linspace(0, 3, 31), ENDPOINTS, **arguments | changed)
+    return twin.Scenario(MODEL, cohort(size), np.linspace(0, 3, 31), **arguments | changed)

@@ -79,9 +79,10 @@ def _regimens(found: Optimum) -> str:
         limits = [figure(row[name]) for name in treatment.limits]
         kept = ["yes" if row["kept"] else "NO"] if treatment.limits else []
         rows.append([row["regimen"], f"{row['count']} {row['patients']}", *levels, figure(row["goal"]), *limits, *kept])
-    named = [f"{name}: {limit.said}" for name, limit in treatment.limits.items()]
-    head = ["regimen", "patients", *treatment.factors, treatment.goal.said, *named, *(["kept"] if named else [])]
-    return text_table(head, rows, left=(0, 1))
+    named = list(treatment.limits)
+    head = ["regimen", "patients", *treatment.factors, "goal", *named, *(["kept"] if named else [])]
+    said = [f"goal: {treatment.goal.said}", *(f"{name}: {limit.said}" for name, limit in treatment.limits.items())]
+    return "\n".join([text_table(head, rows, left=(0, 1)), *said])
 
 
 def _at_bounds(found: Optimum) -> dict[str, bool]:

@@ -150,7 +150,7 @@ class Formulated:
     def jumps(self) -> bool:
         """Whether it has jumps, as shares of responders have, so that a derivative would mislead."""
         conditions = self.expression.atoms(sp.Piecewise)
-        return any(all(value.is_number for value, _ in item.args) for item in conditions)
+        return any(all(branch.args[0].is_number for branch in item.args) for item in conditions)
 
     def __call__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,8 +41,8 @@ def optimum_figure(optimum: Optimum) -> Figure:
     limits = "; ".join(limit.said for limit in treatment.limits.values())
     said = f"{treatment.scenario.name}: {verb} {treatment.goal.said}" + (f", with {limits}" if limits else "")
     if not optimum.kept:
-        said += "\nNo design that was tried keeps the limits: this one misses them by least"
-    figure.suptitle(said, fontsize=9, color=INK)
+        said += ". No design that was tried keeps the limits: this one misses them by least"
+    figure.suptitle("\n".join(textwrap.wrap(said, int(15 * figure.get_figwidth()))), fontsize=9, color=INK)
     return figure
 
 
@@ -62,7 +63,11 @@ def _map(panel: Axes, optimum: Optimum, names: list[str]) -> None:
     kept = tried["kept"].to_numpy(dtype=bool)
     x, y = (tried[name].to_numpy(dtype=float) for name in names)
     goal = tried["goal"].to_numpy(dtype=float)
-    shades = panel.scatter(x[kept], y[kept], c=goal[kept], s=34, cmap="viridis", zorder=3, label="limits kept")
+    # Colours tell good designs apart; the bad ones share the last.
+    good = np.quantile(goal[kept], [0.0, 0.75] if optimum.treatment.sign > 0 else [0.25, 1.0]) if kept.any() else (0, 1)
+    shades = panel.scatter(
+        x[kept], y[kept], c=goal[kept], s=34, cmap="viridis", vmin=good[0], vmax=good[1], zorder=3, label="limits kept"
+    )
     if (~kept).any():
         panel.scatter(x[~kept], y[~kept], c=MISSED, s=26, marker="x", zorder=2, label="a limit is missed")
     if len(optimum.resampled):
@@ -73,7 +78,7 @@ def _map(panel: Axes, optimum: Optimum, names: list[str]) -> None:
     for name, axis in zip(names, "xy", strict=True):
         _scale(panel, optimum, name, axis)
     if kept.any():
-        bar = panel.figure.colorbar(shades, ax=panel, pad=0.01)
+        bar = panel.figure.colorbar(shades, ax=panel, pad=0.01, extend="max" if optimum.treatment.sign > 0 else "min")
         bar.set_label(optimum.treatment.goal.said, fontsize=8, color=INK)
         bar.ax.tick_params(labelsize=7.5)
     panel.set_title("Designs that were tried", loc="left", fontsize=9, color=INK)

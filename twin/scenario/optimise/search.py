@@ -21,6 +21,8 @@ from twin.scenario.optimise.trial import Trial, Tried
 from twin.simulation import check_count
 
 METHODS = ("auto", "gradient", "bayesian")
+RESAMPLED_STARTS, RESAMPLED_EVALUATIONS = 2, 12
+"""Descents in each bootstrap sample, from the best designs that lie apart, and most evaluations of each."""
 POLISH, POLISH_DESIGNS = (0.03, 0.01, 0.003), 16
 """Widths, in units of the cube, at which so many neighbours of the best design are tried after the descents."""
 
@@ -186,13 +188,7 @@ class _Search:
 
     def descend_from(self, starts: int) -> None:
         """From the best designs downhill; then among neighbours of the best, in case a descent stopped at a kink."""
-        chosen: list[Point] = []
-        for index in self._order(self.tried[1].measures):
-            apart = all(np.abs(self.points[index] - other).max() > 0.1 for other in chosen)
-            if apart and np.isfinite(self.tried[1].measures[index]).all():
-                chosen.append(self.points[index])
-            if len(chosen) == starts:
-                break
+        chosen = self._apart(starts)
         with progress_line("descents", len(chosen), quiet=not self.shown) as line:
             for number, start in enumerate(chosen, start=1):
                 self._descend(start)
@@ -206,6 +202,17 @@ class _Search:
         for width in POLISH:
             steps = width * rng.standard_normal((POLISH_DESIGNS, self.points.shape[1]))
             self._try(np.clip(self.best + steps, 0.0, 1.0), "neighbour")
+
+    def _apart(self, count: int) -> list[Point]:
+        """The best points that lie apart from each other."""
+        chosen: list[Point] = []
+        for index in self._order(self.tried[1].measures):
+            apart = all(np.abs(self.points[index] - other).max() > 0.1 for other in chosen)
+            if apart and np.isfinite(self.tried[1].measures[index]).all():
+                chosen.append(self.points[index])
+            if len(chosen) == count:
+                break
+        return chosen
 
     def _descend(self, start: Point) -> None:
         visited: list[Point] = []
@@ -254,15 +261,15 @@ class _Search:
             return np.zeros((0, len(self.treatment.factors)))
         if not by_gradient:
             return self._best_of_tried(chosen)
-        found = []
+        starts, found = self._apart(RESAMPLED_STARTS), []
         with progress_line("bootstrap samples", count, quiet=not self.shown) as line:
             for sample, patients in enumerate(chosen):
-                found.append(self._best_in(sample, patients))
+                found.append(self._best_in(sample, patients, starts))
                 line.update(sample + 1)
         return self.treatment.levels(np.stack(found))
 
-    def _best_in(self, sample: int, patients: np.ndarray) -> Point:
-        """The best point in one bootstrap sample, from that of all patients on."""
+    def _best_in(self, sample: int, patients: np.ndarray, starts: list[Point]) -> Point:
+        """The best point in one bootstrap sample, from the best ones of all patients on."""
         visited: list[Point] = []
         measured: list[np.ndarray] = []
 
@@ -272,7 +279,8 @@ class _Search:
             measured.append(measures)
             return measures, slopes
 
-        descend(self.best, sloped, self.treatment.sign, self.limits, self.spread, most=15)
+        for start in starts:
+            descend(start, sloped, self.treatment.sign, self.limits, self.spread, most=RESAMPLED_EVALUATIONS)
         return visited[self._order(np.stack(measured))[0]]
 
     def _best_of_tried(self, chosen: np.ndarray) -> Float[np.ndarray, "sample factor"]:

@@ -24,6 +24,10 @@ LEAST, MOST_VARIANCE = 0.5, 1.5
 """Variances that are near enough to 1: fifty estimates tell it to a fifth."""
 FIRST, FEWEST, MOST = 64, 16, 20_000
 REPEATS = 50
+LANES = 100_000
+"""Particles of one compiled call: fifty estimates with the most particles would else be millions of lanes."""
+APART = 7919
+"""Between the seeds of such calls, so that they are none of those of another pilot."""
 ATTEMPTS = 5
 
 
@@ -43,7 +47,13 @@ class Pilot(NamedTuple):
 
 def pilot(filtered: ParticleFilter, theta: Float[np.ndarray, " parameter"], seed: int) -> Pilot:
     """Estimates of the log-likelihood at one vector, and how they scatter."""
-    value = filtered.estimate(theta, repeats=REPEATS, seed=seed).value
+    lanes = filtered.particles * len(filtered.problem.bindings.series)
+    together = min(max(LANES // lanes, 1), REPEATS)
+    parts = [
+        filtered.estimate(theta, repeats=together, seed=seed + APART * index).value
+        for index in range(-(-REPEATS // together))
+    ]
+    value = np.concatenate(parts)[:REPEATS]
     good = value[np.isfinite(value)]
     finite = len(good) / len(value)
     # Before a deviation is taken of them: minus infinity among the estimates would make it NaN.

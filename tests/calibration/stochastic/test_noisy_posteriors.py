@@ -12,7 +12,7 @@ from arviz_stats import ess, mcse, rhat
 from calibration import Problem, loo, sample_linear_noise, sample_pseudo_marginal
 from calibration.stochastic import particle_number, pseudo_marginal
 from calibration.stochastic.linear_noise import LinearNoiseLikelihood
-from calibration.stochastic.particle_filter import ParticleFilter
+from calibration.stochastic.particle_filter import Estimates, ParticleFilter
 from calibration.stochastic.particle_number import Pilot, filter_of
 from calibration.stochastic.pseudo_marginal import _Steps, _Walk, _warn
 from twin.errors import ProblemError, SimulationError, TwinWarning
@@ -161,6 +161,22 @@ def test_the_variance_of_estimates_decides_the_particles(
     found = filter_of(problem, problem.nominal, 0, method="direct", max_events=1000)
     assert found.filtered.particles == pytest.approx(wanted, rel=0.01)
     assert found.variance == pytest.approx(times_variance / wanted, rel=0.01)
+
+
+def test_many_particles_are_estimated_in_parts(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def estimate(self: ParticleFilter, theta: np.ndarray, *, repeats: int, seed: int) -> Estimates:
+        asked.append((repeats, seed))
+        return Estimates(np.append(np.random.default_rng(seed).normal(size=repeats - 1), -np.inf), 0.0)
+
+    monkeypatch.setattr(ParticleFilter, "estimate", estimate)
+    found = particle_number.pilot(ParticleFilter(problem, 2500), problem.nominal, 1)
+    assert [repeats for repeats, _ in asked] == [20, 20, 20]
+    assert len({seed for _, seed in asked}) == 3
+    # Two of the fifty that count are not finite; the variance is of the others.
+    assert found.finite == pytest.approx(0.96)
+    assert 0.4 < found.variance < 2.0
 
 
 def test_too_many_particles_are_refused(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:

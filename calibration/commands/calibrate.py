@@ -254,7 +254,7 @@ Calibrate a model to a table of measurements.
   twin calibrate --model theophylline --data serum.csv --map time=hours,value=conc --dose gut=4.02@0 --out results
   twin calibrate influenza_baccam2006 --out results
   twin calibrate problem.yaml --no-sample --starts 200 --out results
-  twin calibrate --model mrna_golding --data counts.csv --likelihood particle-filter --draws 2000 --out results
+  twin calibrate problem.yaml --likelihood particle-filter --draws 2000 --out results
 
 FOLDER gets fit.csv (a row per start, best first), fit.nc (the whole fit), waterfall.png and parameters.png,
 posterior.nc (draws in ArviZ's schema), summary.csv and twin.nc (for twin update and twin forecast). Parameters are on

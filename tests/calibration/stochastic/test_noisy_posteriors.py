@@ -15,9 +15,11 @@ from calibration.stochastic.linear_noise import LinearNoiseLikelihood
 from calibration.stochastic.particle_filter import Estimates, ParticleFilter
 from calibration.stochastic.particle_number import Pilot, filter_of
 from calibration.stochastic.pseudo_marginal import _Steps, _Walk, _warn
+from calibration.stochastic.start import guessed_covariance, start_of
 from twin.errors import ProblemError, SimulationError, TwinWarning
 from twin.precision import float64
 from twin.progress import Progress
+from twin.study import Noise
 
 pytestmark = pytest.mark.xdist_group("noisy_posteriors")
 START, INTO, SD = 4, 5.0, 2.0
@@ -105,6 +107,17 @@ def test_pseudo_marginal_chains_have_the_moments_of_the_master_equation(problem:
     assert tree["posterior_predictive"]["reading"].sizes["row"] == len(problem.measurements)
     assert np.isfinite(tree["posterior_predictive"]["reading"]).all()
     _readings_scatter_as_the_law_says(ParticleFilter(problem, 16))
+
+
+@pytest.mark.slow
+def test_where_linear_noise_does_not_apply_the_means_give_the_start() -> None:
+    problem = birth_death.problem(start=float(START), into=INTO, sd=SD, noise=Noise("laplace", SD))
+    found = start_of(problem, quiet=True)
+    assert found.found_by == "means without fluctuations"
+    assert found.log_posterior == pytest.approx(float(problem.log_posterior(found.theta)), abs=1e-4)
+    covariance = guessed_covariance(problem, found)
+    assert np.linalg.eigvalsh(covariance)[0] > 0
+    assert np.all(np.sqrt(np.diag(covariance)) < problem.upper - problem.lower)
 
 
 class Noisy:

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from calibration.sim2real.assess import assess
     from calibration.sim2real.assessment import Assessment
     from calibration.stochastic.linear_noise import LinearNoiseLikelihood
+    from calibration.stochastic.linear_noise_posterior import sample_linear_noise
     from calibration.stochastic.particle_filter import ParticleFilter
+    from calibration.stochastic.pseudo_marginal import sample_pseudo_marginal
     from calibration.synthetic.process import Process
     from calibration.synthetic.result import Synthetic
     from calibration.synthetic.synthesize import synthesize
@@ -83,6 +85,8 @@ _MODULE_OF = {
     "profile_prediction": "calibration.profiles.prediction",
     "read_petab": "calibration.petab.read",
     "sample": "calibration.sampling.posterior",
+    "sample_linear_noise": "calibration.stochastic.linear_noise_posterior",
+    "sample_pseudo_marginal": "calibration.stochastic.pseudo_marginal",
     "sbc": "calibration.sampling.simulation",
     "score": "calibration.prospective.score",
     "select": "calibration.comparison.select",
@@ -131,6 +135,8 @@ __all__ = [
     "profile_prediction",
     "read_petab",
     "sample",
+    "sample_linear_noise",
+    "sample_pseudo_marginal",
     "sbc",
     "score",
     "select",

@@ -6,12 +6,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.commands.options import add_sampling_options
+from calibration.commands.options import add_sampling_options, whole
 from calibration.commands.problem_source import add_source, problem_of
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table, write_tree
 from twin.commands.remarks import remark
 from twin.commands.tables import figure, text_table
+from twin.errors import ProblemError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STARTS = 100
 METHODS, DESIGNS = ("auto", "fisher", "l-bfgs"), ("latin-hypercube", "sobol", "prior")
 """What `calibration.fit` takes; written here, so that asking for help does not load JAX."""
+LIKELIHOODS = ("course", "linear-noise", "particle-filter")
 MOST_R_HAT, LEAST_ESS = 1.01, 400.0
 
 
@@ -39,6 +41,16 @@ def configure(parser: ArgumentParser) -> None:
     how.add_argument("--inner", action="store_true", help="solve for scalings, offsets and noise scales inside")
     how.add_argument("--keep-all", action="store_true", help="do not end starts early that have no prospect")
     how.add_argument("--extend", action="store_true", help="add starts to the fit in FOLDER, up to --starts together")
+    chance = parser.add_argument_group("reactions that happen by chance")
+    chance.add_argument(
+        "--likelihood", choices=LIKELIHOODS, default=LIKELIHOODS[0],
+        help="course (default): the mechanism follows its means; else it fluctuates with its molecules: by the linear "
+        "noise approximation (many molecules), or exactly by a particle filter. Nothing is fitted before",
+    )  # fmt: skip
+    chance.add_argument(
+        "--particles", type=whole(1), metavar="N",
+        help="of the particle filter; by default as many as make the variance of the log-likelihood about 1",
+    )  # fmt: skip
     parser.add_argument("--no-sample", action="store_true", help="only fit; draw no posterior")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the results")
@@ -46,9 +58,15 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Fit, sample, write and print."""
+    _check_likelihood(args)
     problem = problem_of(args)
     folder = output_folder(args.out)
-    print(f"{problem.name}: {problem.measurements!r}")
+    print(f"{problem.name}: {problem.measurements!r}", flush=True)
+    if args.likelihood != LIKELIHOODS[0]:
+        _write_posterior(args, problem, _sample_by_chance(args, problem), folder)
+        remark("no twin is written: twin.nc follows courses that do not fluctuate")
+        print(f"saved: {', '.join(map(str, args.saved))}")
+        return 0
 
     best = _fitted(args, problem, folder)
     print(best, flush=True)
@@ -87,25 +105,57 @@ def _fitted(args: Namespace, problem: Problem, folder: Path) -> Fit:
     return found
 
 
+def _check_likelihood(args: Namespace) -> None:
+    """Refuse options that another likelihood takes, before anything is computed."""
+    course = args.likelihood == LIKELIHOODS[0]
+    of_fits = {"--no-sample": args.no_sample, "--extend": args.extend, "--inner": args.inner}
+    if not course and (given := [name for name, value in of_fits.items() if value]):
+        raise ProblemError(
+            f"{given[0]} is given with --likelihood {args.likelihood}",
+            where="options",
+            expected="--likelihood course, whose fit it is about",
+        )
+    if args.particles is not None and args.likelihood != "particle-filter":
+        raise ProblemError(
+            f"--particles is given with --likelihood {args.likelihood}",
+            where="options",
+            expected="--likelihood particle-filter",
+        )
+
+
+def _sample_by_chance(args: Namespace, problem: Problem) -> xr.DataTree:
+    lengths = {"chains": args.chains, "warmup": args.warmup, "draws": args.draws, "quiet": args.quiet}
+    if args.likelihood == "linear-noise":
+        from calibration.stochastic.linear_noise_posterior import sample_linear_noise
+
+        return sample_linear_noise(problem, args.seed, **lengths)
+    from calibration.stochastic.pseudo_marginal import sample_pseudo_marginal
+
+    return sample_pseudo_marginal(problem, args.seed, particles=args.particles, **lengths)
+
+
 def _sample(args: Namespace, problem: Problem, best: Fit, folder: Path) -> None:
     from calibration.sampling.posterior import sample
 
     tree = sample(
         problem, args.seed, chains=args.chains, warmup=args.warmup, draws=args.draws, initial=best, quiet=args.quiet
     )
+    _write_posterior(args, problem, tree, folder)
+    _keep_twin(args, problem, tree, folder / "twin.nc")
+
+
+def _write_posterior(args: Namespace, problem: Problem, tree: xr.DataTree, folder: Path) -> None:
     write_tree(tree, folder / "posterior.nc")
     args.saved.append(folder / "posterior.nc")
     table = posterior_summary(problem, tree)
     write_table(table, folder / "summary.csv", index=True)
     args.saved.append(folder / "summary.csv")
     print(posterior_text(problem, table, tree))
-    _keep_twin(args, problem, tree, folder / "twin.nc")
 
 
 def _keep_twin(args: Namespace, problem: Problem, tree: xr.DataTree, path: Path) -> None:
     """The twin, unless readings to come would lack something that the problem's have."""
     from calibration.assimilate.twin_of import twin_of
-    from twin.errors import ProblemError
 
     try:
         live = twin_of(problem, tree, seed=args.seed)
@@ -153,14 +203,21 @@ def posterior_text(problem: Problem, table: pd.DataFrame, tree: xr.DataTree) -> 
     lines = [text_table(("parameter", "median", "90 % interval", "unit", "R-hat", "bulk ESS"), rows, left=(0, 2, 3))]
     if hidden:
         lines.append(f"and {hidden} standardised deviations of subjects or experiments (summary.csv)")
-    divergences = int(np.sum(tree["sample_stats"].to_dataset()["diverging"].to_numpy()))
+    stats = tree["sample_stats"].to_dataset()
+    if "diverging" in stats:
+        moves = f"{int(np.sum(stats['diverging'].to_numpy()))} divergent"
+    else:
+        moves = f"{tree.attrs['acceptance_rate']:.0%} of the steps accepted"
     sizes = tree["posterior"].sizes
     worst, least = float(np.max(table["r_hat"].to_numpy())), float(np.min(table["ess_bulk"].to_numpy()))
     lines.append(
         f"{sizes['chain']} chains of {sizes['draw']} draws: worst R-hat {worst:.3f}, least bulk ESS "
-        f"{least:.0f}, {divergences} divergent, "
+        f"{least:.0f}, {moves}, "
         f"{tree.attrs['failed_posterior_draws']} draws could not be integrated, {tree.attrs['sampling_seconds']:.0f} s"
     )
+    if "particles" in tree.attrs:
+        variance = figure(tree.attrs["log_likelihood_variance"], 2)
+        lines.append(f"{tree.attrs['particles']} particles: the log-likelihood's estimates have variance {variance}")
     if worst > MOST_R_HAT or least < LEAST_ESS:
         wanted = f"R-hat below {MOST_R_HAT} and bulk ESS above {LEAST_ESS:.0f}"
         lines.append(f"the chains have not converged ({wanted} are wanted): raise --warmup and --draws")
@@ -197,6 +254,7 @@ Calibrate a model to a table of measurements.
   twin calibrate --model theophylline --data serum.csv --map time=hours,value=conc --dose gut=4.02@0 --out results
   twin calibrate influenza_baccam2006 --out results
   twin calibrate problem.yaml --no-sample --starts 200 --out results
+  twin calibrate problem.yaml --likelihood particle-filter --draws 2000 --out results
 
 FOLDER gets fit.csv (a row per start, best first), fit.nc (the whole fit), waterfall.png and parameters.png,
 posterior.nc (draws in ArviZ's schema), summary.csv and twin.nc (for twin update and twin forecast). Parameters are on

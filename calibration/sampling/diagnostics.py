@@ -112,6 +112,13 @@ def _worst(found: ELPDDataLOO) -> float:
 
 
 def _check(problem: Problem, tree: xr.DataTree, group: str) -> None:
+    if group not in tree.children and tree.attrs.get("likelihood"):
+        raise ProblemError(
+            f"the draws are by the likelihood {tree.attrs['likelihood']!r}, which has one-ahead densities at most: "
+            "a reading tells of those near it",
+            where="diagnostics",
+            expected="draws of calibration.sample",
+        )
     if group not in tree.children:
         raise ProblemError(f"the tree has no group {group}", where="diagnostics", fix="sample with predictive=True")
     names = tuple(map(str, tree["posterior"]["entry"].values))

@@ -16,19 +16,16 @@ from jaxtyping import Array, Float
 from calibration.optimise import Fit, fit
 from calibration.predict import draws_to_tree
 from calibration.problem import Problem
-from calibration.sampling.nuts import NUTS, Trace
+from calibration.sampling.around_fit import nuts_around, thetas_of
 from calibration.sampling.path import draw_reference, path_of
 from calibration.sampling.pathfinder import run_pathfinder
 from calibration.sampling.smc import Population, TemperedSMC, combine_evidence
 from calibration.sampling.tempering import run_tempering
-from calibration.sampling.whitening import Whitening, logistic, whiten
-from twin.errors import ProblemError, SimulationError, TwinWarning, suggestion
+from calibration.sampling.whitening import logistic, whiten
+from twin.errors import ProblemError, TwinWarning, suggestion
 from twin.precision import in_float64
 from twin.progress import progress
 
-REDRAWS = 50
-SPREAD = 1.0
-"""Chains start as far from the fit as the posterior is wide, so that R-hat can see a chain that does not come back."""
 PILOT = 50
 """Particles per run of the population that goes before parallel tempering."""
 PATHS = 16
@@ -63,6 +60,8 @@ def sample(
     ``tempering``   parallel tempering: several modes, evidence, and mixing that can be seen in R-hat
     ``pathfinder``  an approximation in seconds, with a Pareto k that says how good it is
     ==============  ==================================================================================================
+
+    Reactions that happen by chance: `calibration.sample_linear_noise`, `calibration.sample_pseudo_marginal`.
 
     Args:
         problem: What to sample.
@@ -160,19 +159,22 @@ class _Drawn(NamedTuple):
 
 
 def _nuts(task: _Task) -> _Drawn:
-    problem, initial = task.problem, task.initial
+    initial = task.initial
     assert initial is not None  # sample makes one
-    whitening = whiten(initial.best, initial.curvature, problem.lower, problem.upper)
-
-    def log_density(z: Array, _: Any) -> Array:
-        return problem.log_posterior(whitening.theta(z)) + whitening.log_volume(z)
-
-    positions = _starting_points(problem, whitening, task.chains, task.seed)
-    sampler = NUTS(log_density, target_acceptance=task.target_acceptance, max_doublings=task.max_doublings)
-    with progress(f"sampling {problem.name}", task.warmup + task.draws, task.quiet) as line:
-        trace = sampler.run(positions, task.key, warmup=task.warmup, draws=task.draws, line=line)
-    attrs = {"warmup": task.warmup, "target_acceptance": task.target_acceptance}
-    return _Drawn(_thetas(whitening, trace.position), _stats(trace), attrs)
+    found = nuts_around(
+        task.problem,
+        initial.best,
+        initial.curvature,
+        task.key,
+        seed=task.seed,
+        chains=task.chains,
+        warmup=task.warmup,
+        draws=task.draws,
+        target_acceptance=task.target_acceptance,
+        max_doublings=task.max_doublings,
+        quiet=task.quiet,
+    )
+    return _Drawn(found.theta, found.stats, {"warmup": task.warmup, "target_acceptance": task.target_acceptance})
 
 
 def _population(task: _Task, particles: int, moves: int, keep_history: bool = False):
@@ -201,7 +203,7 @@ def _smc(task: _Task) -> _Drawn:
         "reference_share": reference.succeeded / reference.tried,
         **_evidence(task.problem, found.log_evidence + reference.log_share),
     }
-    return _Drawn(_thetas(whitening, found.u), stats, attrs)
+    return _Drawn(thetas_of(whitening, found.u), stats, attrs)
 
 
 def _tempering(task: _Task) -> _Drawn:
@@ -229,7 +231,7 @@ def _tempering(task: _Task) -> _Drawn:
             TwinWarning,
             4,
         )
-    return _Drawn(_thetas(whitening, found.u), {"lp": found.log_density}, attrs)
+    return _Drawn(thetas_of(whitening, found.u), {"lp": found.log_density}, attrs)
 
 
 def _pathfinder(task: _Task) -> _Drawn:
@@ -263,7 +265,7 @@ def _pathfinder(task: _Task) -> _Drawn:
         "log_evidence": found.log_evidence + float(np.linalg.slogdet(whitening.factor)[1]),
         "log_evidence_error": found.log_evidence_error,
     }
-    theta = _thetas(whitening, found.position.reshape(*shape, -1))
+    theta = thetas_of(whitening, found.position.reshape(*shape, -1))
     return _Drawn(theta, {"lp": found.log_density.reshape(shape)}, attrs)
 
 
@@ -274,10 +276,6 @@ METHODS: dict[str, Callable[[_Task], _Drawn]] = {
     "pathfinder": _pathfinder,
 }
 NAMES = {"nuts": "NUTS", "smc": "tempered SMC", "tempering": "parallel tempering", "pathfinder": "Pathfinder"}
-
-
-def _thetas(whitening: Whitening, z: Float[np.ndarray, "chain draw parameter"]) -> np.ndarray:
-    return np.asarray(jax.vmap(jax.vmap(whitening.theta))(jnp.asarray(z)))
 
 
 def _evidence(problem: Problem, log_evidence: np.ndarray) -> dict[str, Any]:
@@ -298,38 +296,3 @@ def add_log_prior(tree: xr.DataTree, problem: Problem, theta: np.ndarray) -> Non
     variables = {name: (("chain", "draw"), each[..., index]) for index, name in enumerate(problem.names)}
     coords = {dim: tree["posterior"][dim] for dim in ("chain", "draw")}
     tree["log_prior"] = xr.DataTree(xr.Dataset(variables, coords=coords))
-
-
-def _starting_points(
-    problem: Problem, whitening: Whitening, chains: int, seed: int
-) -> Float[np.ndarray, "chain parameter"]:
-    """Points spread around the fit as widely as the posterior itself, where the integration succeeds."""
-    rng = np.random.default_rng([seed, 1])
-    found: list[np.ndarray] = []
-    batch = jax.jit(lambda z: problem.log_likelihood_many(jax.vmap(whitening.theta)(z)))
-    for _ in range(REDRAWS):
-        candidates = SPREAD * rng.normal(size=(2 * chains, len(problem.names)))
-        finite = np.isfinite(np.asarray(batch(jnp.asarray(candidates))))
-        found += list(candidates[finite])
-        if len(found) >= chains:
-            return np.stack(found[:chains])
-    if not found:
-        raise SimulationError(
-            f"no point near the best fit could be integrated in {REDRAWS * 2 * chains} tries",
-            where=problem.name,
-            fix="raise max_steps or narrow the priors",
-        )
-    warnings.warn("fewer starting points than chains could be integrated; some chains share one", TwinWarning, 2)
-    return np.stack([found[index % len(found)] for index in range(chains)])
-
-
-def _stats(trace: Trace) -> dict[str, np.ndarray]:
-    chains, draws = trace.diverging.shape
-    return {
-        "diverging": trace.diverging,
-        "acceptance_rate": trace.acceptance,
-        "n_steps": trace.leapfrogs,
-        "energy": trace.energy,
-        "lp": trace.log_density,
-        "step_size": np.full((chains, draws), trace.step_size),
-    }

@@ -103,16 +103,21 @@ class LinearNoiseLikelihood:
     @compiled
     def pointwise_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, "draw reading"]:
         """Log density of every reading given those before it in its series."""
+        readout, transition, ok = self._approximated(thetas)
+        each = self._filter(readout, transition)
+        return jnp.where(ok & jnp.isfinite(each), each, -jnp.inf).T
+
+    def _approximated(
+        self, thetas: Float[Array, "draw parameter"]
+    ) -> tuple[_Linearised, _Transition, Bool[Array, "reading draw"]]:
+        """Readings near the mean, what intervals do to deviations, and which readings could be integrated."""
         predictor, table = self.problem.predictor, self.problem.bindings
         values = predictor.values(thetas)
         trajectory, ok = predictor.trajectories(values)
-        y = jnp.where(ok, trajectory.y, 1.0)
-        trajectory = trajectory._replace(y=y)
+        trajectory = trajectory._replace(y=jnp.where(ok, trajectory.y, 1.0))
         transition, fine = self._transitions(values, trajectory, thetas.shape[0])
-        readout = _Linearised(*self._linearised(values, trajectory))
-        each = self._filter(readout, transition)
         failed = jnp.ones((len(table.series), thetas.shape[0]), bool).at[self._intervals.series].min(fine)
-        return jnp.where(ok & failed[table.lane] & jnp.isfinite(each), each, -jnp.inf).T
+        return _Linearised(*self._linearised(values, trajectory)), transition, ok & failed[table.lane]
 
     @compiled
     def log_likelihood_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, " draw"]:
@@ -169,6 +174,46 @@ class LinearNoiseLikelihood:
         f, q = (jnp.moveaxis(z[np.array(rows)], (0, 1), (-2, -1)) for rows in (of_f, of_q))
         alone = jnp.broadcast_to(jnp.eye(size), (1, draws, size, size))
         return _Transition(jnp.concatenate([f, alone]), jnp.concatenate([q, 0 * alone])), fine.reshape(count, draws)
+
+    def draw_many(
+        self, thetas: Float[Array, "draw parameter"], key: Array
+    ) -> tuple[Float[Array, "draw reading"], Float[Array, "draw reading"], Float[Array, "draw reading"]]:
+        """Fluctuating courses and readings of them, as the approximation has them; NaN where an integration fails.
+
+        Args:
+            thetas: Vectors on the estimation scale.
+            key: Random key; consumed.
+
+        Returns:
+            The observables without noise of measurement, and with it: one course per vector and series. And what
+            `pointwise_many` gives for the readings of the table.
+        """
+        readout, transition, ok = self._approximated(thetas)
+        of_courses, of_noise = jax.random.split(key)
+        course = self._draw(readout, transition, of_courses)
+        reading = course + readout.scale * jax.random.normal(of_noise, course.shape)
+        each = self._filter(readout, transition)
+        each = jnp.where(ok & jnp.isfinite(each), each, -jnp.inf)
+        return jnp.where(ok, course, jnp.nan).T, jnp.where(ok, reading, jnp.nan).T, each.T
+
+    def _draw(self, readout: _Linearised, transition: _Transition, key: Array) -> Float[Array, "reading draw"]:
+        """Observables along deviations drawn from their law; one reading of every series at a time."""
+        at, (draws, size) = self._intervals, (readout.value.shape[1], readout.slope.shape[-1])
+        spread, axes = jnp.linalg.eigh(transition.q)
+        # Rounding leaves eigenvalues a little below zero where nothing fluctuates in some direction.
+        root = axes * jnp.sqrt(jnp.maximum(spread, 0.0))[..., None, :]
+
+        def move(d: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+            index, interval, noise = row
+            d = jnp.einsum("sdij,sdj->sdi", transition.f[interval], d) + jnp.einsum(
+                "sdij,sdj->sdi", root[interval], noise
+            )
+            return d, readout.value[index] + jnp.sum(readout.slope[index] * d, axis=-1)
+
+        shape = (at.reading.shape[1], draws, size)
+        noise = jax.random.normal(key, (len(at.reading), *shape))
+        _, course = jax.lax.scan(move, jnp.zeros(shape), (jnp.asarray(at.reading), jnp.asarray(at.interval), noise))
+        return course[at.place]
 
     def _filter(self, readout: _Linearised, transition: _Transition) -> Float[Array, "reading draw"]:
         """Log density of every reading given those before it; one reading of every series at a time."""

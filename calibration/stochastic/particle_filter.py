@@ -141,7 +141,6 @@ class ParticleFilter:
         wide = lambda x: jnp.repeat(x, count, axis=-1)  # noqa: E731
         p, begin = wide(schedule.params[0]), wide(schedule.initial)
         readings = _Readings(self, {name: wide(value) for name, value in values.items()}, p)
-        given = Numbers(p, jnp.asarray(self._jumps), jnp.asarray(self._molecule), jnp.asarray(self.epsilon))
         t0 = np.repeat([each.t0 for each in table.experiments], draws * count)
         nothing = jnp.zeros(series * draws * count, int)
 
@@ -150,10 +149,7 @@ class ParticleFilter:
             run = run._replace(events=nothing)
             end = jnp.repeat(times, draws * count)
             broken = run.status != OK
-            if self.method == "direct":
-                run = advance_exactly(self.process, run, end, p, given.jumps, self.max_events)
-            else:
-                run = advance_by_leaps(self.process, run, end, given, self.max_events)
+            run = self._advance(run, end, p)
             newly = ((run.status != OK) & ~broken).reshape(series, draws, count)
             weights = readings.log_weights(run, index).reshape(series, draws, count)
             density = jax.scipy.special.logsumexp(weights, axis=-1) - jnp.log(count)
@@ -168,6 +164,48 @@ class ParticleFilter:
         steps = (jnp.arange(len(table.times)), jnp.asarray(table.times))
         (_, failed), density = jax.lax.scan(forward, start, steps)
         return jnp.sum(density, axis=0), failed
+
+    def draw_many(
+        self, thetas: Float[Array, "draw parameter"], key: Array
+    ) -> tuple[Float[Array, "draw reading"], Float[Array, "draw reading"]]:
+        """Courses by chance and readings of them; NaN where a course fails.
+
+        Args:
+            thetas: Vectors on the estimation scale.
+            key: Random key; consumed.
+
+        Returns:
+            The observables without noise of measurement, and with it: one course per vector and series.
+        """
+        table, predictor, draws = self.problem.bindings, self.problem.predictor, thetas.shape[0]
+        values = predictor.values(thetas)
+        schedule = make_schedule(table.system, table.actions, predictor.model_parameters(values, draws))
+        p, series = schedule.params[0], len(table.series)
+        of_courses, of_noise = jax.random.split(key)
+        nothing = jnp.zeros(series * draws, int)
+
+        def forward(run: Lanes, times: Array) -> tuple[Lanes, tuple[Array, Array]]:
+            run = self._advance(run._replace(events=nothing), jnp.repeat(times, draws), p)
+            return run, (run.y, run.status == OK)
+
+        t0 = jnp.asarray(np.repeat([each.t0 for each in table.experiments], draws))
+        start = Lanes(t0, schedule.initial, nothing, nothing, of_courses)
+        _, (y, ok) = jax.lax.scan(forward, start, jnp.asarray(table.times))
+        split = lambda x: x.reshape(*x.shape[:-1], series, draws)  # noqa: E731
+        t = jnp.repeat(jnp.asarray(table.times)[table.sample, table.lane][:, None], draws, axis=1)
+        at_readings = jnp.moveaxis(split(y)[table.sample, :, table.lane], 0, 1)
+        trajectory = Trajectory(t, at_readings, split(p)[:, table.lane])
+        value, scale = predictor.readout(trajectory, predictor.readout.direct(values, trajectory))
+        fine = (split(ok)[table.sample, table.lane] & jnp.isfinite(value)).T
+        reading = self.problem.draw_readings(of_noise, Prediction(value.T, scale.T, fine))
+        return jnp.where(fine, value.T, jnp.nan), jnp.where(fine, reading, jnp.nan)
+
+    def _advance(self, run: Lanes, end: Array, p: Float[Array, "parameter lane"]) -> Lanes:
+        """Lanes from where they are to the time `end`."""
+        given = Numbers(p, jnp.asarray(self._jumps), jnp.asarray(self._molecule), jnp.asarray(self.epsilon))
+        if self.method == "direct":
+            return advance_exactly(self.process, run, end, p, given.jumps, self.max_events)
+        return advance_by_leaps(self.process, run, end, given, self.max_events)
 
 
 class _Readings:

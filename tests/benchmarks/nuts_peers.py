@@ -209,8 +209,8 @@ def _timed_draws(problem: Any, best: Any) -> dict[str, Any]:
     """Draws, with the seconds of their warm-up and drawing alone; all is compiled before."""
     import jax.numpy as jnp
 
+    from calibration.sampling.around_fit import starting_points
     from calibration.sampling.nuts import NUTS
-    from calibration.sampling.posterior import _starting_points
     from calibration.sampling.whitening import whiten
     from twin import float64
     from twin.progress import Progress
@@ -219,7 +219,7 @@ def _timed_draws(problem: Any, best: Any) -> dict[str, Any]:
         whitening = whiten(best.best, best.curvature, problem.lower, problem.upper)
         density = lambda z, _: problem.log_posterior(whitening.theta(z)) + whitening.log_volume(z)  # noqa: E731
         sampler = NUTS(density, target_acceptance=0.9, max_doublings=8)
-        z = np.asarray(_starting_points(problem, whitening, CHAINS, 0))
+        z = np.asarray(starting_points(problem, whitening, CHAINS, 0))
         line = Progress("", 1, quiet=True)
         sampler.run(z, jax.random.key(9), warmup=75, draws=25, line=line)
         begin = time.process_time()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -14,8 +17,11 @@ from twin.study import Estimate, Noise
 TIMES = np.array([0.0, 0.5, 1.5, 2.0, 4.0])
 
 
-def problem(start: float = 20.0, into: float = 20.0, times: np.ndarray = TIMES, **changes) -> Problem:
-    """Two subjects, the second without the last reading and with two readings at one time."""
+def problem(
+    start: float = 20.0, into: float = 20.0, times: np.ndarray = TIMES, sd: float | None = None, **changes
+) -> Problem:
+    """Two subjects, the second without the last reading and with two readings at one time; `sd` is estimated unless
+    it is given."""
     model = Model(
         "immigration",
         [State("X", start)],
@@ -35,7 +41,9 @@ def problem(start: float = 20.0, into: float = 20.0, times: np.ndarray = TIMES, 
         Estimate("out", 0.05, 5.0, nominal=0.5),
         Estimate("sd", 0.1, 30.0, nominal=2.0),
     ]
-    arguments = {"noise": Noise("normal", "sd"), "rtol": 1e-8, "atol": 1e-10} | changes
+    estimates = estimates if sd is None else estimates[:2]
+    noise = Noise("normal", "sd" if sd is None else sd)
+    arguments = {"noise": noise, "rtol": 1e-8, "atol": 1e-10} | changes
     return Problem(model, pd.concat([first, second], ignore_index=True), estimates, **arguments)
 
 
@@ -64,7 +72,7 @@ def by_closed_form(problem: Problem, theta: np.ndarray, start: float = 20.0) -> 
             noise = mean * left * (1 - left) + into / out * (1 - left)
             mean, d, c, t = mean * left + into / out * (1 - left), d * left, c * left**2 + noise, time
             variance, off = c + sd**2, value - mean - d
-            total += stats.norm.logpdf(off, 0, np.sqrt(variance))
+            total -= 0.5 * (np.log(2 * np.pi * variance) + off**2 / variance)
             d, c = d + c / variance * off, c - c**2 / variance
     return total
 
@@ -84,3 +92,25 @@ def by_master_equation(problem: Problem, theta: np.ndarray, start: int, most: in
             total += np.log(law.sum())
             law /= law.sum()
     return total
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Means, standard deviations and the correlation of two entries of a posterior, estimation scale."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+    correlation: float
+
+
+def moments_on_grid(problem: Problem, log_likelihood: Callable[[np.ndarray], float], cells: int = 21) -> Moments:
+    """The posterior of two entries by the midpoints of a grid between their bounds, where the priors are uniform."""
+    width = (problem.upper - problem.lower) / cells
+    axes = [low + step * (0.5 + np.arange(cells)) for low, step in zip(problem.lower, width, strict=True)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    value = np.array([log_likelihood(point) for point in points])
+    weight = np.exp(value - value.max())
+    mean = np.average(points, axis=0, weights=weight)
+    covariance = np.cov(points, rowvar=False, aweights=weight, ddof=0)
+    sd = np.sqrt(np.diag(covariance))
+    return Moments(mean, sd, float(covariance[0, 1] / np.prod(sd)))

@@ -2,8 +2,8 @@
 
 The time-kill twin of ampicillin is calibrated to Regoes' counts; then its constant concentration is replaced by one
 that doses raise and clearance lowers. Dose and interval are sought that clear the culture within a day in 95 % of the
-draws of the posterior, with the least drug and trouble, and without a peak that is thought to be toxic. Half-life, toxic
-peak and the price of a dose are choices of ours. Few and short chains, to be quick.
+draws of the posterior, with the least drug and trouble, and without a peak that is thought to be toxic. Half-life,
+toxic peak and the price of a dose are choices of ours. Few and short chains, to be quick.
 
     uv run python examples/antibiotic_regimen.py
 """

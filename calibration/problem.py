@@ -17,6 +17,7 @@ from calibration.bindings import Bindings, bind
 from calibration.compiled import compiled
 from calibration.covariates import Covariates, CovariateTable
 from calibration.gradient_mode import by_sensitivities, check_gradient, is_forward
+from calibration.kept_parts import KeptParts, contents, flags
 from calibration.lanes import differentiable
 from calibration.noise import NOISE_MODELS, NoiseModel
 from calibration.noise.censoring import distance_outside
@@ -200,21 +201,17 @@ class Problem:
         Parameters of subjects without readings follow their prior then, so predictions for them are predictions for a
         new subject.
         """
-        part = object.__new__(Problem)
-        part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
         keep = np.asarray(rows, dtype=bool)
-        part.measurements = self.measurements.subset(keep)
-        part.by_reading = None if self.by_reading is None else self.by_reading.loc[keep].reset_index(drop=True)
-        part._bind()
-        return part
+
+        def changed() -> Problem:
+            own = None if self.by_reading is None else self.by_reading.loc[keep].reset_index(drop=True)
+            return self._part(measurements=self.measurements.subset(keep), by_reading=own)
+
+        return self.parts.get(("rows", flags(keep)), changed)
 
     def with_tolerance(self, tolerance: Tolerance) -> Problem:
         """The same problem, integrated more or less exactly."""
-        part = object.__new__(Problem)
-        part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
-        part.measurements, part.tolerance = self.measurements, tolerance
-        part._bind()
-        return part
+        return self.parts.get(("tolerance", tolerance), lambda: self._part(tolerance=tolerance))
 
     def with_nominal(self, values: Mapping[str, float]) -> Problem:
         """The same problem with other reference values; they need not lie within the bounds.
@@ -222,11 +219,7 @@ class Problem:
         Args:
             values: Numbers by name of an entry of the vector, linear scale.
         """
-        part = object.__new__(Problem)
-        part.__dict__ = dict(self.__dict__)
-        part.parameters = self.parameters.with_nominal(values)
-        part._bind()
-        return part
+        return self._part(parameters=self.parameters.with_nominal(values))
 
     def at(self, table: pd.DataFrame) -> Problem:
         """The same problem with other rows, for predictions at other times; their values are not read as data.
@@ -236,18 +229,27 @@ class Problem:
                 those of the measurements. Parameters with values of their own in some readings take those of the
                 reading of the same series and observable that is nearest in time.
         """
+        asked = Measurements(table, source="prediction")
+
+        def changed() -> Problem:
+            own = self.by_reading
+            if own is not None:
+                own = own.iloc[nearest_readings(self.measurements.table, table)].reset_index(drop=True)
+            return self._part(measurements=asked, by_reading=own)
+
+        return self.parts.get(("at", contents(asked.table)), changed)
+
+    def _part(self, **changes) -> Problem:
+        """A copy with other attributes, bound anew; it has none of what was compiled for this one."""
         part = object.__new__(Problem)
-        part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED}
-        part.measurements = Measurements(table, source="prediction")
-        if self.by_reading is not None:
-            nearest = nearest_readings(self.measurements.table, table)
-            part.by_reading = self.by_reading.iloc[nearest].reset_index(drop=True)
+        part.__dict__ = {k: v for k, v in self.__dict__.items() if k not in _DERIVED} | changes
         part._bind()
         return part
 
     def _bind(self) -> None:
         table = self.measurements.table
         self.programs: dict[Hashable, Callable] = {}  # see `calibration.compiled`
+        self.parts = KeptParts()  # copies with changes, and what was compiled for them
         self.bindings: Bindings = bind(compile_model(self.model), table, self.experiments)
         own = reading_values(self.by_reading, len(table), (*self.model.parameter_names, *self.parameters.slots))
         self.predictor = Predictor(
@@ -441,4 +443,4 @@ class Problem:
         return readings
 
 
-_DERIVED = ("bindings", "predictor", "_log_likelihood", "_residuals", "_simulate", "measurements")
+_DERIVED = ("bindings", "predictor", "_log_likelihood", "_log_likelihood_by_adjoint", "_residuals", "_simulate")

@@ -5,6 +5,7 @@ And one line that says how many cases of public suites ran.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -19,16 +20,25 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+# Tracing makes millions of small objects that live on: by default Python looks through all of them again and again.
+gc.set_threshold(100_000, 20, 50)
+
+QUICKLY = "--xla_backend_optimization_level=0"
 
 JUDGED = ("test_sbml_cases.py", "test_petab_cases.py", "test_stochastic_cases.py")
 """Files whose tests are one case of a public suite each."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep compiled programs between runs (``--cache-clear`` removes them).
+    """Compile quickly, and keep compiled programs between runs (``--cache-clear`` removes them).
+
+    The default tests are short, and half of their time was the optimisation of machine code that runs for milliseconds:
+    they take what LLVM gives without it. The slow ones, which run for long, compile as users do.
 
     Each xdist worker has its own folder: JAX does not write entries atomically, and a half-written one is a warning.
     """
+    if "not slow" in config.option.markexpr and QUICKLY.split("=")[0] not in os.environ["XLA_FLAGS"]:
+        os.environ["XLA_FLAGS"] += f" {QUICKLY}"
     if "JAX_COMPILATION_CACHE_DIR" in os.environ or not hasattr(config, "cache"):
         return
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")

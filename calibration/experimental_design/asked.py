@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from calibration.experimental_design.candidates import Candidates
+from calibration.kept_parts import contents
 from calibration.problem import Problem
 from twin.errors import ProblemError, TwinWarning
 from twin.experiment import Experiment
@@ -77,7 +78,8 @@ def ask(problem: Problem, of: Candidates) -> Asked:
     keys = set(zip(rows["experiment"], rows["subject"], strict=True))
     if keys <= set(problem.all_series) and set(rows["observable"]) <= set(problem.noise):
         return Asked(problem.at(rows), np.arange(len(problem.names)), limit)
-    whole = _extended(problem, rows, of.experiments, of.noise)
+    key = ("candidates", contents(rows), *(tuple(sorted(each.items())) for each in (of.experiments, of.noise)))
+    whole = problem.parts.get(key, lambda: _extended(problem, rows, of.experiments, of.noise))
     unknown = [
         entry.name for entry in whole.parameters.entries if entry.name not in problem.names and entry.role != "eta"
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import get_args
 
 import jax
@@ -69,6 +70,27 @@ def below(model: NoiseModel, limit: np.ndarray) -> np.ndarray:
     return np.asarray(model.log_below(jnp.asarray(limit), jnp.asarray(F), jnp.asarray(S)))
 
 
+@functools.cache
+def with_derivatives(family: str, law: str) -> Callable:
+    """A law's value, slope and curvature in f and slope in s at (f, s, limits), compiled once for all points."""
+    of = {
+        "below": lambda model, f, s, limit: model.log_below(limit, f, s),
+        "above": lambda model, f, s, limit: model.log_above(limit, f, s),
+        "between": lambda model, f, s, *ends: model.log_between(*ends, f, s),
+    }[law]
+    value = functools.partial(of, NOISE_MODELS[family](df=4.0))
+    slope = jax.grad(value)
+    derivatives = (value, slope, jax.grad(slope), jax.grad(value, argnums=1))
+    return jax.jit(lambda *at: tuple(each(*at) for each in derivatives))
+
+
+@functools.cache
+def slope_in_limit(family: str) -> Callable:
+    return jax.jit(
+        jax.grad(lambda limit: NOISE_MODELS[family](df=4.0).log_below(limit, jnp.asarray(F), jnp.asarray(S)))
+    )
+
+
 def test_the_registry_holds_what_studies_may_name() -> None:
     assert set(NOISE_MODELS) == set(get_args(NoiseFamily))
     assert all(name == model.family for name, model in NOISE_MODELS.items())
@@ -94,7 +116,7 @@ def test_probability_below_is_the_integral_of_the_density(model: NoiseModel, sta
 @pytest.mark.parametrize("standard", NEAR)
 def test_slope_of_the_probability_is_density_over_probability(model: NoiseModel, standard: float) -> None:
     limit = at(model, np.asarray(standard))
-    slope = jax.grad(lambda x: model.log_below(x, jnp.asarray(F), jnp.asarray(S)))(jnp.asarray(limit))
+    slope = slope_in_limit(model.family)(jnp.asarray(limit))
     assert slope == pytest.approx(np.exp(density(model, limit) - below(model, limit)), rel=1e-8)
 
 
@@ -103,14 +125,8 @@ def test_tails_have_finite_values_and_derivatives(model: NoiseModel, standard: f
     """Also the second derivative, which is the curvature of censored readings in a fit."""
     if model.positive and standard < -900:
         pytest.skip("such a reading is below the smallest float")
-    limit, s = jnp.asarray(at(model, np.asarray(standard))), jnp.asarray(S)
-
-    def log_below(f: jax.Array) -> jax.Array:
-        return model.log_below(limit, f, s)
-
-    value, slope = jax.value_and_grad(log_below)(jnp.asarray(F))
-    curvature = jax.grad(jax.grad(log_below))(jnp.asarray(F))
-    by_scale = jax.grad(lambda s: model.log_below(limit, jnp.asarray(F), s))(s)
+    limit = jnp.asarray(at(model, np.asarray(standard)))
+    value, slope, curvature, by_scale = with_derivatives(model.family, "below")(jnp.asarray(F), jnp.asarray(S), limit)
     assert np.isfinite([value, slope, curvature, by_scale]).all()
     assert value <= 0
     assert slope <= 0
@@ -171,15 +187,16 @@ def test_a_shrinking_interval_tends_to_the_density(model: NoiseModel, standard: 
 @pytest.mark.parametrize(("first", "last"), [(first or 0.05, last) for first, last in (*INTERVALS, (-40.0, -39.0))])
 def test_slopes_of_censored_probabilities_agree_with_differences(model: NoiseModel, first: float, last: float) -> None:
     lower, upper = (jnp.asarray(at(model, np.asarray(end))) for end in (first, last))
-    kinds = (lambda f, s: model.log_between(lower, upper, f, s), lambda f, s: model.log_above(upper, f, s))
-    for log_probability in kinds:
-        for argument, by in ((0, (1e-5, 0.0)), (1, (0.0, 1e-5))):
-            slope = jax.grad(log_probability, argnums=argument)(F, S)
-            forward, back = (log_probability(F + sign * by[0], S + sign * by[1]) for sign in (1, -1))
+    for law, ends in (("between", (lower, upper)), ("above", (upper,))):
+        of = with_derivatives(model.family, law)
+        _, by_value, curvature, by_scale = of(jnp.asarray(F), jnp.asarray(S), *ends)
+        for slope, by in zip((by_value, by_scale), ((1e-5, 0.0), (0.0, 1e-5)), strict=True):
+            forward, back = (
+                of(jnp.asarray(F + sign * by[0]), jnp.asarray(S + sign * by[1]), *ends)[0] for sign in (1, -1)
+            )
             # Rounding of the logarithms over the step, and third derivatives, which grow with the distance.
             size = 1 + max(abs(first), abs(last))
             assert slope == pytest.approx((forward - back) / 2e-5, rel=1e-6, abs=1e-9 * size**2)
-        curvature = jax.grad(jax.grad(log_probability))(F, S)
         assert np.isfinite(curvature)
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from calibration.qualitative.monotone import MonotoneReadings, monotone
     from calibration.sampling.diagnostics import loo, prior_sensitivity
     from calibration.sampling.posterior import sample
+    from calibration.sampling.power import sample_power_posterior
     from calibration.sampling.simulation import RankStatistics, sbc
     from calibration.sim2real.assess import assess
     from calibration.sim2real.assessment import Assessment
@@ -86,6 +87,7 @@ _MODULE_OF = {
     "read_petab": "calibration.petab.read",
     "sample": "calibration.sampling.posterior",
     "sample_linear_noise": "calibration.stochastic.linear_noise_posterior",
+    "sample_power_posterior": "calibration.sampling.power",
     "sample_pseudo_marginal": "calibration.stochastic.pseudo_marginal",
     "sbc": "calibration.sampling.simulation",
     "score": "calibration.prospective.score",
@@ -136,6 +138,7 @@ __all__ = [
     "read_petab",
     "sample",
     "sample_linear_noise",
+    "sample_power_posterior",
     "sample_pseudo_marginal",
     "sbc",
     "score",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from calibration.qualitative.monotone import MonotoneReadings, monotone
     from calibration.sampling.diagnostics import loo, prior_sensitivity
     from calibration.sampling.posterior import sample
+    from calibration.sampling.power import sample_power_posterior
     from calibration.sampling.simulation import RankStatistics, sbc
     from calibration.sim2real.assess import assess
     from calibration.sim2real.assessment import Assessment
@@ -92,6 +93,7 @@ _MODULE_OF = {
     "sample_langevin": "calibration.stochastic.langevin_posterior",
     "sample_linear_noise": "calibration.stochastic.linear_noise_posterior",
     "sample_master_equation": "calibration.stochastic.master_equation_posterior",
+    "sample_power_posterior": "calibration.sampling.power",
     "sample_pseudo_marginal": "calibration.stochastic.pseudo_marginal",
     "sbc": "calibration.sampling.simulation",
     "score": "calibration.prospective.score",
@@ -145,6 +147,7 @@ __all__ = [
     "sample_langevin",
     "sample_linear_noise",
     "sample_master_equation",
+    "sample_power_posterior",
     "sample_pseudo_marginal",
     "sbc",
     "score",

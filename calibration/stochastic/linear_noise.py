@@ -1,4 +1,4 @@
-"""The likelihood of readings of a jump process by the linear noise approximation: a Kalman filter over reading times.
+"""The likelihood of readings of a course that scatters, linearised around its mean: a Kalman filter over reading times.
 
 The mean follows the differential equations from the initial state; deviations from it are normal, with transitions
 F d + N(0, Q) from one reading time to the next (`twin.stochastic.moments`). All intervals of all series and vectors are
@@ -11,7 +11,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -21,6 +21,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from calibration.compiled import compiled
 from calibration.lanes import differentiable
+from calibration.noise.log_normal import SMALLEST_PREDICTION
 from calibration.problem import Problem
 from calibration.readout import Trajectory
 from calibration.stochastic.intervals import check_stochastic, intervals_of
@@ -41,46 +42,51 @@ class LinearNoiseLikelihood:
     the course itself scatters: fluctuations count, and tell of rates that means do not show.
 
     Args:
-        problem: Model, readings, estimates and normal noise of measurement; its own likelihood is not used. Noise
-            formulas that depend on the observable take its mean.
+        problem: Model, readings, estimates and normal or log-normal noise of measurement; its own likelihood is not
+            used. Noise formulas that depend on the observable take its mean, and logarithms are linearised there, too.
+        sizes: States whose courses scatter in proportion to themselves, each with the parameter of the model that is
+            the size of its noise [time^(-1/2)]; default: reactions happen by chance.
 
     Attributes:
         names: Entries of the vector.
         lower: Lower bounds, estimation scale.
         upper: Upper bounds, estimation scale.
+        intervals: Between the times of readings.
+        reading: The readings, on the scale where their noise is additive.
 
     Raises:
-        UnsupportedModelError: the model is no jump process, noise is not normal, readings are censored, or experiments
-            do more than set parameters.
+        UnsupportedModelError: the model is no jump process (with `sizes`: more than differential equations that do
+            not depend on time), noise is neither normal nor log-normal, readings are censored, or experiments do more
+            than set parameters.
 
     Example:
         >>> likelihood = LinearNoiseLikelihood(problem)
         >>> jax.grad(likelihood.log_posterior)(problem.nominal)
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, sizes: Mapping[str, str] | None = None) -> None:
         what = "linear noise"
         check_stochastic(problem, what)
+        fix = "take a ParticleFilter" if sizes is None else ""
         for name, noise in problem.noise.items():
-            if noise.family != "normal":
-                raise UnsupportedModelError(
-                    f"the noise of {name!r} is {noise.family}",
-                    where=what,
-                    expected="normal",
-                    fix="take a ParticleFilter",
-                )
+            if noise.family not in ("normal", "log_normal"):
+                found = f"the noise of {name!r} is {noise.family}"
+                raise UnsupportedModelError(found, where=what, expected="normal or log_normal", fix=fix)
         if problem.bindings.censored.any():
-            raise UnsupportedModelError(
-                "a reading is censored", where=what, expected="numbers", fix="take a ParticleFilter"
-            )
+            raise UnsupportedModelError("a reading is censored", where=what, expected="numbers", fix=fix)
         self.problem, self.name = problem, problem.name
         self.names, self.lower, self.upper = problem.names, problem.lower, problem.upper
         self.programs: dict[Hashable, Callable] = {}
-        self._intervals = intervals_of(problem)
-        self._system = compile_model(transition_model(problem.model))
-        count = len(self._intervals.length)
+        self.intervals = intervals_of(problem)
+        self._system = compile_model(transition_model(problem.model, None if sizes is None else tuple(sizes.items())))
+        table = problem.bindings
+        self._logarithmic = np.zeros(len(table.value), dtype=bool)
+        for name, rows in table.rows_of.items():
+            self._logarithmic[rows] = problem.noise[name].family == "log_normal"
+        self.reading = np.where(self._logarithmic, np.log(np.where(self._logarithmic, table.value, 1.0)), table.value)
+        count = len(self.intervals.length)
         self._actions = collect_actions(
-            self._system, [Experiment()] * count, list(map(float, self._intervals.length)), [False] * count
+            self._system, [Experiment()] * count, list(map(float, self.intervals.length)), [False] * count
         )
         self._log_likelihood = differentiable(self.log_likelihood_many, self.log_likelihood_and_gradient_many)
 
@@ -103,21 +109,25 @@ class LinearNoiseLikelihood:
     @compiled
     def pointwise_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, "draw reading"]:
         """Log density of every reading given those before it in its series."""
-        readout, transition, ok = self._approximated(thetas)
+        readout, transition, ok = self.approximated(thetas)
         each = self._filter(readout, transition)
         return jnp.where(ok & jnp.isfinite(each), each, -jnp.inf).T
 
-    def _approximated(
+    def approximated(
         self, thetas: Float[Array, "draw parameter"]
-    ) -> tuple[_Linearised, _Transition, Bool[Array, "reading draw"]]:
-        """Readings near the mean, what intervals do to deviations, and which readings could be integrated."""
+    ) -> tuple[Linearised, Transition, Bool[Array, "reading draw"]]:
+        """Readings near the mean, what intervals do to deviations, and which readings could be integrated.
+
+        Args:
+            thetas: Vectors on the estimation scale.
+        """
         predictor, table = self.problem.predictor, self.problem.bindings
         values = predictor.values(thetas)
         trajectory, ok = predictor.trajectories(values)
         trajectory = trajectory._replace(y=jnp.where(ok, trajectory.y, 1.0))
         transition, fine = self._transitions(values, trajectory, thetas.shape[0])
-        failed = jnp.ones((len(table.series), thetas.shape[0]), bool).at[self._intervals.series].min(fine)
-        return _Linearised(*self._linearised(values, trajectory)), transition, ok & failed[table.lane]
+        failed = jnp.ones((len(table.series), thetas.shape[0]), bool).at[self.intervals.series].min(fine)
+        return Linearised(*self._linearised(values, trajectory), trajectory.y), transition, ok & failed[table.lane]
 
     @compiled
     def log_likelihood_many(self, thetas: Float[Array, "draw parameter"]) -> Float[Array, " draw"]:
@@ -138,10 +148,16 @@ class LinearNoiseLikelihood:
         return values, jnp.where(jnp.isfinite(values)[:, None], gradient, 0.0)
 
     def _linearised(self, values, trajectory: Trajectory) -> tuple[Array, Array, Array]:
-        """Predictions at the mean, scales of the noise, derivatives of the predictions in the states."""
+        """Predictions at the mean, on the scale where noise is additive; scales of it; derivatives in the states."""
         readout = self.problem.predictor.readout
         direct = readout.direct(values, trajectory)
-        predict = lambda y: readout(trajectory._replace(y=y), direct)  # noqa: E731
+        logarithmic = self._logarithmic[:, None]
+
+        def predict(y: Array) -> tuple[Array, Array]:
+            value, scale = readout(trajectory._replace(y=y), direct)
+            logarithm = jnp.log(jnp.maximum(jnp.where(logarithmic, value, 1.0), SMALLEST_PREDICTION))
+            return jnp.where(logarithmic, logarithm, value), scale
+
         value, scale = predict(trajectory.y)
 
         def along(state: Array) -> Array:
@@ -152,12 +168,12 @@ class LinearNoiseLikelihood:
 
     def _transitions(
         self, values, trajectory: Trajectory, draws: int
-    ) -> tuple[_Transition, Bool[Array, "interval draw"]]:
+    ) -> tuple[Transition, Bool[Array, "interval draw"]]:
         """Propagators and covariances of all intervals, and one that does nothing; whether they could be integrated."""
-        model, system, at = self.problem.model, self._system, self._intervals
+        model, system, at = self.problem.model, self._system, self.intervals
         size, count = len(model.state_names), len(at.length)
         if not count:
-            nothing = _Transition(jnp.eye(size)[None, None], jnp.zeros((1, 1, size, size)))
+            nothing = Transition(jnp.eye(size)[None, None], jnp.zeros((1, 1, size, size)))
             return nothing, jnp.ones((0, draws), bool)
         p = trajectory.params[:, at.after]
         begin = compile_model(model).initial(p.reshape(len(p), -1)).reshape(size, count, draws)
@@ -173,7 +189,7 @@ class LinearNoiseLikelihood:
         of_q = [[place[covariance_name(*sorted((i, j), key=names.index))] for j in names] for i in names]
         f, q = (jnp.moveaxis(z[np.array(rows)], (0, 1), (-2, -1)) for rows in (of_f, of_q))
         alone = jnp.broadcast_to(jnp.eye(size), (1, draws, size, size))
-        return _Transition(jnp.concatenate([f, alone]), jnp.concatenate([q, 0 * alone])), fine.reshape(count, draws)
+        return Transition(jnp.concatenate([f, alone]), jnp.concatenate([q, 0 * alone])), fine.reshape(count, draws)
 
     def draw_many(
         self, thetas: Float[Array, "draw parameter"], key: Array
@@ -188,17 +204,18 @@ class LinearNoiseLikelihood:
             The observables without noise of measurement, and with it: one course per vector and series. And what
             `pointwise_many` gives for the readings of the table.
         """
-        readout, transition, ok = self._approximated(thetas)
+        readout, transition, ok = self.approximated(thetas)
         of_courses, of_noise = jax.random.split(key)
         course = self._draw(readout, transition, of_courses)
         reading = course + readout.scale * jax.random.normal(of_noise, course.shape)
         each = self._filter(readout, transition)
         each = jnp.where(ok & jnp.isfinite(each), each, -jnp.inf)
+        course, reading = (jnp.where(self._logarithmic[:, None], jnp.exp(x), x) for x in (course, reading))
         return jnp.where(ok, course, jnp.nan).T, jnp.where(ok, reading, jnp.nan).T, each.T
 
-    def _draw(self, readout: _Linearised, transition: _Transition, key: Array) -> Float[Array, "reading draw"]:
+    def _draw(self, readout: Linearised, transition: Transition, key: Array) -> Float[Array, "reading draw"]:
         """Observables along deviations drawn from their law; one reading of every series at a time."""
-        at, (draws, size) = self._intervals, (readout.value.shape[1], readout.slope.shape[-1])
+        at, (draws, size) = self.intervals, (readout.value.shape[1], readout.slope.shape[-1])
         spread, axes = jnp.linalg.eigh(transition.q)
         # Rounding leaves eigenvalues a little below zero where nothing fluctuates in some direction.
         root = axes * jnp.sqrt(jnp.maximum(spread, 0.0))[..., None, :]
@@ -215,9 +232,9 @@ class LinearNoiseLikelihood:
         _, course = jax.lax.scan(move, jnp.zeros(shape), (jnp.asarray(at.reading), jnp.asarray(at.interval), noise))
         return course[at.place]
 
-    def _filter(self, readout: _Linearised, transition: _Transition) -> Float[Array, "reading draw"]:
+    def _filter(self, readout: Linearised, transition: Transition) -> Float[Array, "reading draw"]:
         """Log density of every reading given those before it; one reading of every series at a time."""
-        at, reading = self._intervals, self.problem.bindings.value
+        at, reading = self.intervals, self.reading
         draws, size = readout.value.shape[1], readout.slope.shape[-1]
         shape = (at.reading.shape[1], draws, size)
 
@@ -238,10 +255,11 @@ class LinearNoiseLikelihood:
 
         start = (jnp.zeros(shape), jnp.zeros((*shape, size)))
         _, density = jax.lax.scan(take, start, (jnp.asarray(at.reading), jnp.asarray(at.interval)))
-        return density[at.place]
+        # The density is that of the reading, not of its logarithm.
+        return density[at.place] - jnp.where(self._logarithmic, self.reading, 0.0)[:, None]
 
 
-class _Transition(NamedTuple):
+class Transition(NamedTuple):
     """What an interval does to deviations from the mean.
 
     Args:
@@ -253,15 +271,17 @@ class _Transition(NamedTuple):
     q: Float[Array, "interval draw state state"]
 
 
-class _Linearised(NamedTuple):
+class Linearised(NamedTuple):
     """Readings near the mean.
 
     Args:
         value: Predictions at the mean.
         scale: Scale of the noise of measurement.
         slope: Derivatives of the predictions in the states.
+        mean: States at the mean.
     """
 
     value: Float[Array, "reading draw"]
     scale: Float[Array, "reading draw"]
     slope: Float[Array, "reading draw state"]
+    mean: Float[Array, "state reading draw"]

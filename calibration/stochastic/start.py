@@ -89,7 +89,33 @@ def fit_by_chance(
         for index, chosen in enumerate(order[:starts]):
             found.append(_search(likelihood, points[chosen], values[chosen]))
             line.update(len(points) + index, "searching")
-    theta, value = max(found, key=lambda each: each[1])
+    return _with_curvature(likelihood, *max(found, key=lambda each: each[1]), found_by)
+
+
+@in_float64
+def start_near(likelihood: LinearNoiseLikelihood, theta: Float[np.ndarray, " parameter"]) -> Start:
+    """The best vector that a search from this one finds.
+
+    Args:
+        likelihood: The likelihood.
+        theta: Where the search begins, estimation scale.
+
+    Raises:
+        SimulationError: it cannot be integrated there.
+    """
+    problem = likelihood.problem
+    inside = strictly_inside(np.asarray(theta)[None], problem.lower, problem.upper)[0]
+    value = _log_posterior(likelihood, inside)[0]
+    if not np.isfinite(value):
+        raise SimulationError(
+            "the linearised course could not be integrated at the best fit",
+            where=problem.name,
+            fix="raise max_steps or narrow the priors",
+        )
+    return _with_curvature(likelihood, *_search(likelihood, inside, value), "linear noise")
+
+
+def _with_curvature(likelihood: ByChance, theta: np.ndarray, value: float, found_by: str) -> Start:
     return Start(theta, value, _curvature(likelihood, theta), found_by)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twin.errors import ScenarioError, suggestion
+from twin.scenario.confidence import Z
 from twin.scenario.formulas import NO, UNKNOWN, YES
 from twin.scenario.results import open_scenario
 from twin.solve.nodes import OK
@@ -21,9 +22,6 @@ from twin.solve.nodes import OK
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-Z = 1.959963984540054
-"""Standard normal quantile of 95 % intervals."""
 
 
 def compare_arms(folder: str | Path, reference: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:

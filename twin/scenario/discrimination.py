@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import stats
 
-Z = 1.959963984540054
+from twin.scenario.confidence import Z
 
 
 @dataclass(frozen=True)

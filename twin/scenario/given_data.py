@@ -20,11 +20,12 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
+from twin.scenario.confidence import Z
+
 PER_BIN, MOST_BINS = 50, 64
 """Patients of a bin at least, and bins at most: lines need few bins, and 50 residuals tell a variance to 20 %."""
 FEWEST = 4 * PER_BIN
 """Patients, below which nothing is said."""
-Z = 1.959963984540054
 
 
 def first_order(x: Float[np.ndarray, " patient"], y: Float[np.ndarray, " patient"]) -> tuple[float, float, float]:

@@ -322,11 +322,11 @@ class Scenario:
         """The arm that others are compared with."""
         return self.reference or self.arm_names[0]
 
-    def with_levels(self, columns: Mapping[str, np.ndarray], arm: Arm) -> dict[str, np.ndarray]:
-        """Parameters of some patients in an arm."""
+    def with_levels(self, columns: Mapping[str, np.ndarray], levels: Mapping[str, float]) -> dict[str, np.ndarray]:
+        """Parameters of some patients whose factors have these levels."""
         own = {name: columns[name] for name in self.cohort.names_for(self.model)}
         size = len(next(iter(columns.values())))
-        for name, level in arm.levels.items():
+        for name, level in levels.items():
             if name not in self.model.parameter_names:
                 continue
             factor = self.factors.get(name)
@@ -335,6 +335,17 @@ class Scenario:
             else:
                 own[name] = np.full(size, level)
         return own
+
+    def read_off(self, outputs: Float[np.ndarray, "output time patient"]) -> dict[str, np.ndarray]:
+        """All endpoints, derived ones among them, from the `variables` at the times that are sampled.
+
+        Args:
+            outputs: Rows in the order of `variables`; those that only bands need may be left out.
+        """
+        row = {name: place for place, name in enumerate(self.variables)}
+        found = {name: item(self.sampled, outputs[row[item.of]]) for name, item in self.endpoints.items()}
+        self.formulas.add_derived(found)
+        return found
 
     @cached_property
     def fingerprint(self) -> str:

@@ -99,23 +99,20 @@ class Work:
         """Parameter values of a chunk in an arm, for a report."""
         start = chunk * self.width
         columns = self.scenario.cohort.rows(start, min(start + self.width, self.scenario.cohort.size))
-        return self.scenario.with_levels(columns, self.scenario.all_arms[arm])
+        return self.scenario.with_levels(columns, self.scenario.all_arms[arm].levels)
 
     def _simulate(
         self, arm: int, columns: Mapping[str, np.ndarray]
     ) -> tuple[Float[np.ndarray, "output time patient"], Int[np.ndarray, " patient"]]:
-        own = self.scenario.with_levels(columns, self.scenario.all_arms[arm])
+        own = self.scenario.with_levels(columns, self.scenario.all_arms[arm].levels)
         p, draws = parameter_matrix(self.scenario.model, own)
         size = len(next(iter(columns.values())))
         return self._programs[arm].run(p if draws is not None else np.repeat(p, size, axis=1))
 
     def _read_off(self, outputs: Float[np.ndarray, "output time patient"]) -> tuple[np.ndarray, np.ndarray]:
         """Endpoints (measure, patient) and answers to the criteria (criterion, patient)."""
-        scenario, times = self.scenario, self.scenario.sampled
-        row = {name: place for place, name in enumerate(scenario.variables)}
-        found = {name: item(times, outputs[row[item.of]]) for name, item in scenario.endpoints.items()}
-        scenario.formulas.add_derived(found)
-        return np.stack([found[name] for name in scenario.measure_names]), scenario.formulas.responders(found)
+        found = self.scenario.read_off(outputs)
+        return np.stack([found[name] for name in self.scenario.measure_names]), self.scenario.formulas.responders(found)
 
     def quantiles(self) -> Quantiles | None:
         """Bands without anybody in them; None where none are asked for."""

@@ -8,6 +8,9 @@ With hazards a, changes S and Jacobian J = d(S a)/dx, all at the mean,
 states the moments are those of the jump process, exactly. From one reading to the next, a deviation d from the mean
 goes to F d + N(0, Q), where d F / dt = J F begins with the identity and Q obeys the equation of C, beginning with zero.
 
+Where not reactions but unknown influences make a course scatter, S diag(a) S^T gives way to diag((s x)^2): every state
+gets noise in proportion to itself, of the size s.
+
 References:
     van Kampen, Stochastic Processes in Physics and Chemistry (2007), chapter X. Elf & Ehrenberg (2003),
     doi:10.1101/gr.1196503.
@@ -15,15 +18,18 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations_with_replacement, product
 
 import sympy as sp
 
+from twin.errors import UnsupportedModelError, suggestion
 from twin.model.derivative import derivatives
 from twin.model.model import Model
 from twin.model.parts import Parameter, State
 from twin.model.printing import to_text
+from twin.model.symbols import TIME
 from twin.stochastic.jump_process import JumpProcess
 
 
@@ -49,20 +55,28 @@ def moment_model(model: Model) -> Model:
     Raises:
         UnsupportedModelError: the model is no jump process.
     """
-    drift, covariance = _covariance(model)
+    covariance = _covariance(model, _of_reactions(model))
+    drift = dict(zip(model.state_names, model.rhs, strict=True))
     states = [State(part.name, to_text(initial)) for part, initial in zip(model.states, model.initial, strict=True)]
     states += [State(name, 0.0, positive=False) for name in covariance]
     return _of_odes(model, "moments", states, (), drift | covariance)
 
 
 @lru_cache(maxsize=32)
-def transition_model(model: Model) -> Model:
+def transition_model(model: Model, sizes: tuple[tuple[str, str], ...] | None = None) -> Model:
     """Mean, propagator and covariance over an interval; parameters named by `start_name` are the mean at its beginning.
 
+    Args:
+        model: The mechanism.
+        sizes: States that scatter in proportion to themselves, each with the parameter that is the size of its noise
+            [time^(-1/2)]; default: reactions happen by chance.
+
     Raises:
-        UnsupportedModelError: the model is no jump process.
+        UnsupportedModelError: the model is no jump process; or, with `sizes`, it is more than differential equations
+            that do not depend on time, or has no such state.
     """
-    drift, covariance = _covariance(model)
+    noise = _of_reactions(model) if sizes is None else _of_states(model, sizes)
+    covariance, drift = _covariance(model, noise), dict(zip(model.state_names, model.rhs, strict=True))
     names, jacobian = model.state_names, _jacobian(model)
     states = [State(name, start_name(name)) for name in names]
     states += [State(propagator_name(i, j), float(i == j), positive=False) for i, j in product(names, names)]
@@ -88,12 +102,48 @@ def _jacobian(model: Model) -> sp.Matrix:
     return sp.Matrix([derivatives(formula, symbols) for formula in model.rhs])
 
 
-def _covariance(model: Model) -> tuple[dict[str, sp.Expr], dict[str, sp.Expr]]:
-    """Time derivatives of the means and of the covariances, by name."""
-    process, names = JumpProcess(model), model.state_names
-    jacobian, change = _jacobian(model), sp.zeros(len(names), len(process.hazards))
+def _of_reactions(model: Model) -> sp.Matrix:
+    """S diag(a) S^T."""
+    process = JumpProcess(model)
+    change = sp.zeros(len(model.state_names), len(process.hazards))
     for (state, reaction), coefficient in model.flux_coefficients.items():
         change[state, reaction] = coefficient
+    return change * sp.diag(*process.hazards) * change.T
+
+
+def _of_states(model: Model, sizes: Sequence[tuple[str, str]]) -> sp.Matrix:
+    """diag((s x)^2)."""
+    where = f"model {model.name!r} with noise in its states"
+    parts = {
+        "constraints": tuple(model.constraints),
+        "events": tuple(event.name for event in model.events),
+        "delays": tuple(model.histories),
+    }
+    for what, found in parts.items():
+        if found:
+            raise UnsupportedModelError(
+                f"it has {what}: {', '.join(found)}", where=where, expected="differential equations alone"
+            )
+    moving = {model.symbol(name) for name in model.input_names} | {TIME}
+    for name, rate in zip(model.state_names, model.rhs, strict=True):
+        if rate.free_symbols & moving:
+            raise UnsupportedModelError(
+                f"the rate of {name!r} depends on time", where=where, expected="rates of states and parameters"
+            )
+    noise = sp.zeros(len(model.state_names))
+    for state, size in sizes:
+        if state not in model.state_names:
+            raise UnsupportedModelError(
+                f"it has no state {state!r}", where=where, fix=suggestion(state, model.state_names)
+            )
+        row = model.state_names.index(state)
+        noise[row, row] = (model.symbol(size) * model.symbol(state)) ** 2
+    return noise
+
+
+def _covariance(model: Model, noise: sp.Matrix) -> dict[str, sp.Expr]:
+    """Time derivatives of the covariances, by name."""
+    names, jacobian = model.state_names, _jacobian(model)
 
     def covariance(i: int, j: int) -> sp.Symbol:
         low, high = min(i, j), max(i, j)
@@ -101,8 +151,8 @@ def _covariance(model: Model) -> tuple[dict[str, sp.Expr], dict[str, sp.Expr]]:
 
     found = {}
     for i, j in combinations_with_replacement(range(len(names)), 2):
-        terms = [change[i, r] * change[j, r] * hazard for r, hazard in enumerate(process.hazards)]
+        terms = [noise[i, j]]
         terms += [jacobian[i, k] * covariance(k, j) for k in range(len(names))]
         terms += [jacobian[j, k] * covariance(i, k) for k in range(len(names))]
         found[covariance_name(names[i], names[j])] = sp.Add(*terms)
-    return dict(zip(names, model.rhs, strict=True)), found
+    return found

@@ -15,10 +15,12 @@ from calibration import sample
 sys.path.insert(0, str(Path(__file__).parent))
 from reference_posteriors import MOMENTS, PROBLEMS, REFERENCE_DRAWS
 
-SETTINGS = {"nuts": {"draws": 1000, "starts": 8}, "smc": {"draws": 500, "moves": 6}}
+SETTINGS = {"nuts": {"draws": 3000, "starts": 8}, "smc": {"draws": 500, "moves": 6}}
 WITHOUT_VARIANCE = {"K_m", "V_m"}
 """Far out the readings fix only V_m / K_m, so half-Cauchy priors of both leave densities that fall with the cube:
-a mean, but no variance, and the standard deviation of draws converges to nothing."""
+a mean, but no variance. The standard deviation of draws converges to nothing, so neither the draws' mean nor the
+references' has a Monte-Carlo error; quantiles have. Chains that visit this ridge stay there for dozens of draws, as
+chance will have it: 1,000 draws had effective sizes from 200 to 1,900 with ten seeds, 3,000 have 630 and more."""
 
 
 def error_of(values: xr.DataArray, method: str, **which: float) -> float:
@@ -38,8 +40,8 @@ def test_moments_and_quantiles_are_those_of_the_reference_draws(name: str, metho
         values = tree["posterior"][parameter]
         assert float(np.asarray(arviz_stats.rhat(values))) < 1.02, parameter
         assert float(np.asarray(arviz_stats.ess(values))) > 400, parameter
-        away[parameter, "mean"] = (float(values.mean()) - mean) / error_of(values, "mean")
         if parameter not in WITHOUT_VARIANCE:
+            away[parameter, "mean"] = (float(values.mean()) - mean) / error_of(values, "mean")
             away[parameter, "sd"] = (float(values.std(ddof=1)) - sd) / error_of(values, "sd")
         for probability, reference in zip((0.05, 0.5, 0.95), quantiles, strict=True):
             error = error_of(values, "quantile", prob=probability)

@@ -25,7 +25,7 @@ def test_what_a_file_means(tmp_path: Path) -> None:
     assert found.arm_names == ("dose=0, k=1", "dose=0, k=2", "dose=1, k=1", "dose=1, k=2")
     assert found.all_arms[2].experiment.doses[0].amount == 1.0
     columns = found.cohort.draw(0, 5)
-    np.testing.assert_array_equal(found.with_levels(columns, found.all_arms[1])["k"], 2 * columns["k"])
+    np.testing.assert_array_equal(found.with_levels(columns, found.all_arms[1].levels)["k"], 2 * columns["k"])
     assert found.endpoints["half"].otherwise == 99 and found.units["area"] == ""
     assert found.fingerprint == twin.read_scenario(tmp_path / "scenario.yaml").fingerprint
 

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 import twin
 from twin.cli import main
 from twin.errors import ScenarioError, UnknownSymbolError
-from twin.scenario.optimise.optimum import OPTIMUM
+from twin.scenario.optimise.treatment import OPTIMUM
 from twin.scenario.optimise.trial import Trial
 
 pytestmark = pytest.mark.xdist_group("scenario")
@@ -272,3 +272,9 @@ def test_faults_name_line_and_key(tmp_path: Path, old: str, new: str, said: str)
 def test_a_file_without_the_section(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="there is no section 'optimise'"):
         twin.read_treatment(written(tmp_path, FILE[: FILE.index("optimise:")]))
+
+
+def test_an_arm_may_not_bear_the_name_of_what_is_found() -> None:
+    named = scenario(arms={OPTIMUM: {"dose": 2.0, "when": 0.0}})
+    with pytest.raises(ScenarioError, match=r"(?s)an arm is called 'optimum'.*rename the arm"):
+        twin.Treatment(named, DOSE, minimise="end")

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from twin.scenario.confidence import Z
 from twin.scenario.durable import write_whole
-from twin.scenario.optimise.treatment import Treatment
+from twin.scenario.optimise.treatment import OPTIMUM, Treatment
 from twin.scenario.optimise.trial import Trial, Tried
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-OPTIMUM = "optimum"
 LEVELS = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 MOST_GROUPS = 256
 """Patients for each of whom the best design is named."""
@@ -215,7 +215,7 @@ def _patients(treatment: Treatment, regimens: dict[str, np.ndarray], trial: Tria
             gain = gain[~np.isnan(gain)]
             row |= {"difference": np.nan, "lower": np.nan, "upper": np.nan, "patients": len(known)}
             if regimen != OPTIMUM and len(gain) > 1 and np.isfinite(gain).all():
-                half = 1.959963984540054 * gain.std(ddof=1) / np.sqrt(len(gain))
+                half = Z * gain.std(ddof=1) / np.sqrt(len(gain))
                 row |= {"difference": gain.mean(), "lower": gain.mean() - half, "upper": gain.mean() + half}
             rows.append(row)
     return pd.DataFrame(rows)

@@ -27,6 +27,8 @@ from twin.scenario.scenario import Scenario
 if TYPE_CHECKING:
     from twin.scenario.optimise.optimum import Optimum
 
+OPTIMUM = "optimum"
+"""What is found stands beside the arms by this name."""
 MOST_FACTORS = 12
 """More cannot be searched well by either method."""
 PATIENTS = 512
@@ -98,6 +100,9 @@ class Treatment:
         if self.arm is not None and self.arm not in self.scenario.arm_names:
             found = f"there is no arm {self.arm!r}"
             raise ScenarioError(found, where="arm", fix=suggestion(self.arm, self.scenario.arm_names))
+        if OPTIMUM in self.scenario.arm_names:
+            found = f"an arm is called {OPTIMUM!r}, which is the name of what is found"
+            raise ScenarioError(found, where=f"arms.{OPTIMUM}", fix="rename the arm")
         self._check_names()
         _ = self.goal, self.formulated
 

@@ -72,15 +72,7 @@ class Trial:
 
     def _parameters(self, first: int, last: int) -> Float[np.ndarray, "parameter patient"]:
         scenario = self.treatment.scenario
-        columns = scenario.cohort.rows(first, last)
-        own = {name: columns[name] for name in scenario.cohort.names_for(scenario.model)}
-        for name, level in self.treatment.kept.items():
-            if name in scenario.model.parameter_names:
-                factor = scenario.factors.get(name)
-                times = (
-                    own.get(name, scenario.model.default_parameters[name]) if getattr(factor, "multiply", 0) else 1.0
-                )
-                own[name] = np.full(last - first, level) * times
+        own = scenario.with_levels(scenario.cohort.rows(first, last), self.treatment.kept)
         p, draws = parameter_matrix(self.treatment.model, own)
         return p if draws is not None else np.repeat(p, last - first, axis=1)
 
@@ -199,11 +191,7 @@ class Trial:
     @in_float64
     def endpoints(self, design: Float[np.ndarray, " factor"]) -> dict[str, Float[np.ndarray, " patient"]]:
         """All endpoints, derived ones among them, of each patient; not a number where the integration failed."""
-        scenario = self.treatment.scenario
         outputs, status = self._simulated(self._lanes(jnp.asarray(design)[None]))
         curves = np.array(outputs)
         curves[..., np.asarray(status) != OK] = np.nan
-        row = {name: place for place, name in enumerate(self.variables)}
-        found = {name: item(self.times, curves[row[item.of]]) for name, item in scenario.endpoints.items()}
-        scenario.formulas.add_derived(found)
-        return found
+        return self.treatment.scenario.read_off(curves)

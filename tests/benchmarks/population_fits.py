@@ -46,7 +46,7 @@ def variance_rows(fits: dict[str, PopulationFit]) -> list[Row]:
     """Variances and covariances of the deviations, with standard errors."""
     rows: dict[str, dict[str, object]] = {}
     for method, found in fits.items():
-        for _, part in found.components.iterrows():
+        for part in found.components.to_dict("records"):
             name = f"{part['kind']} {part['first']}" + ("" if part["kind"] == "variance" else f", {part['second']}")
             row = rows.setdefault(name, {"": name})
             row |= {method: float(part["estimate"]), f"se {method}": float(part["se"])}

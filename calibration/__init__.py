@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from calibration.sampling.simulation import RankStatistics, sbc
     from calibration.sim2real.assess import assess
     from calibration.sim2real.assessment import Assessment
+    from calibration.stochastic.langevin_posterior import sample_langevin
     from calibration.stochastic.linear_noise import LinearNoiseLikelihood
     from calibration.stochastic.linear_noise_posterior import sample_linear_noise
+    from calibration.stochastic.master_equation import MasterEquationLikelihood
+    from calibration.stochastic.master_equation_posterior import sample_master_equation
     from calibration.stochastic.particle_filter import ParticleFilter
     from calibration.stochastic.pseudo_marginal import sample_pseudo_marginal
     from calibration.synthetic.process import Process
@@ -57,6 +60,7 @@ _MODULE_OF = {
     "Grades": "calibration.qualitative.grades",
     "MonotoneReadings": "calibration.qualitative.monotone",
     "LinearNoiseLikelihood": "calibration.stochastic.linear_noise",
+    "MasterEquationLikelihood": "calibration.stochastic.master_equation",
     "PairProfile": "calibration.profiles.pair",
     "ParticleFilter": "calibration.stochastic.particle_filter",
     "PredictionProfiles": "calibration.profiles.prediction",
@@ -85,7 +89,9 @@ _MODULE_OF = {
     "profile_prediction": "calibration.profiles.prediction",
     "read_petab": "calibration.petab.read",
     "sample": "calibration.sampling.posterior",
+    "sample_langevin": "calibration.stochastic.langevin_posterior",
     "sample_linear_noise": "calibration.stochastic.linear_noise_posterior",
+    "sample_master_equation": "calibration.stochastic.master_equation_posterior",
     "sample_pseudo_marginal": "calibration.stochastic.pseudo_marginal",
     "sbc": "calibration.sampling.simulation",
     "score": "calibration.prospective.score",
@@ -106,6 +112,7 @@ __all__ = [
     "Frozen",
     "Grades",
     "LinearNoiseLikelihood",
+    "MasterEquationLikelihood",
     "MonotoneReadings",
     "PairProfile",
     "ParticleFilter",
@@ -135,7 +142,9 @@ __all__ = [
     "profile_prediction",
     "read_petab",
     "sample",
+    "sample_langevin",
     "sample_linear_noise",
+    "sample_master_equation",
     "sample_pseudo_marginal",
     "sbc",
     "score",

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.commands.options import add_sampling_options, whole
+from calibration.commands.options import add_sampling_options, positive, whole
 from calibration.commands.problem_source import add_source, problem_of
 from twin.commands.command import Command
 from twin.commands.files import output_folder, write_table, write_tree
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STARTS = 100
 METHODS, DESIGNS = ("auto", "fisher", "l-bfgs"), ("latin-hypercube", "sobol", "prior")
 """What `calibration.fit` takes; written here, so that asking for help does not load JAX."""
-LIKELIHOODS = ("course", "linear-noise", "particle-filter")
+LIKELIHOODS = ("course", "linear-noise", "particle-filter", "master-equation", "langevin")
 MOST_R_HAT, LEAST_ESS = 1.01, 400.0
 
 
@@ -45,11 +45,20 @@ def configure(parser: ArgumentParser) -> None:
     chance.add_argument(
         "--likelihood", choices=LIKELIHOODS, default=LIKELIHOODS[0],
         help="course (default): the mechanism follows its means; else it fluctuates with its molecules: by the linear "
-        "noise approximation (many molecules), or exactly by a particle filter. Nothing is fitted before",
+        "noise approximation or the Langevin equation (many molecules), or exactly by a particle filter or the master "
+        "equation (few molecules). Nothing is fitted before",
     )  # fmt: skip
     chance.add_argument(
         "--particles", type=whole(1), metavar="N",
         help="of the particle filter; by default as many as make the variance of the log-likelihood about 1",
+    )  # fmt: skip
+    chance.add_argument(
+        "--most", action="append", default=[], metavar="STATE=N",
+        help="of the master equation: the largest number of molecules of each state; too few are an error",
+    )  # fmt: skip
+    chance.add_argument(
+        "--dt", type=positive("step"), metavar="STEP",
+        help="of the Langevin equation: longest step; by default a twentieth of the shortest time constant",
     )  # fmt: skip
     parser.add_argument("--no-sample", action="store_true", help="only fit; draw no posterior")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -115,11 +124,18 @@ def _check_likelihood(args: Namespace) -> None:
             where="options",
             expected="--likelihood course, whose fit it is about",
         )
-    if args.particles is not None and args.likelihood != "particle-filter":
+    own = {"--particles": ("particle-filter", args.particles), "--dt": ("langevin", args.dt)}
+    own["--most"] = ("master-equation", args.most or None)
+    for option, (likelihood, value) in own.items():
+        if value is not None and args.likelihood != likelihood:
+            raise ProblemError(
+                f"{option} is given with --likelihood {args.likelihood}",
+                where="options",
+                expected=f"--likelihood {likelihood}",
+            )
+    if args.likelihood == "master-equation" and not args.most:
         raise ProblemError(
-            f"--particles is given with --likelihood {args.likelihood}",
-            where="options",
-            expected="--likelihood particle-filter",
+            "--most is missing", where="--likelihood master-equation", expected="--most STATE=N for every state"
         )
 
 
@@ -129,9 +145,28 @@ def _sample_by_chance(args: Namespace, problem: Problem) -> xr.DataTree:
         from calibration.stochastic.linear_noise_posterior import sample_linear_noise
 
         return sample_linear_noise(problem, args.seed, **lengths)
+    if args.likelihood == "master-equation":
+        from calibration.stochastic.master_equation_posterior import sample_master_equation
+
+        return sample_master_equation(problem, args.seed, most=_most(args.most), **lengths)
+    if args.likelihood == "langevin":
+        from calibration.stochastic.langevin_posterior import sample_langevin
+
+        return sample_langevin(problem, args.seed, dt=args.dt, **lengths)
     from calibration.stochastic.pseudo_marginal import sample_pseudo_marginal
 
     return sample_pseudo_marginal(problem, args.seed, particles=args.particles, **lengths)
+
+
+def _most(given: list[str]) -> dict[str, int]:
+    """Bounds from ``STATE=N``."""
+    found = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not number.strip().isdecimal():
+            raise ProblemError(f"--most {text} has no whole number", where="options", expected="STATE=N, such as m=60")
+        found[name.strip()] = int(number)
+    return found
 
 
 def _sample(args: Namespace, problem: Problem, best: Fit, folder: Path) -> None:

@@ -14,7 +14,7 @@ import xarray as xr
 from calibration.problem import Problem
 from calibration.sampling.around_fit import nuts_around
 from calibration.stochastic.linear_noise import LinearNoiseLikelihood
-from calibration.stochastic.start import fit_linear_noise
+from calibration.stochastic.start import fit_by_chance
 from calibration.stochastic.tree import tree_of_draws
 from twin.errors import ProblemError
 from twin.precision import in_float64
@@ -75,7 +75,7 @@ def sample_linear_noise(
             raise ProblemError(f"{what} is {given}", where="sample_linear_noise", expected="at least 1")
     likelihood = problem if isinstance(problem, LinearNoiseLikelihood) else LinearNoiseLikelihood(problem)
     begin = time.perf_counter()
-    start = fit_linear_noise(likelihood, starts, seed, quiet=quiet)
+    start = fit_by_chance(likelihood, starts, seed, quiet=quiet)
     fitted = time.perf_counter()
     found = nuts_around(
         likelihood,

@@ -1,13 +1,14 @@
-"""Where samplers of intrinsic noise begin: the best vector by the linear noise approximation, and its curvature."""
+"""Where samplers of intrinsic noise begin: the best vector by a likelihood with gradients, and the curvature there."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
 from calibration.optimise.fit import fit
@@ -46,9 +47,16 @@ class Start(NamedTuple):
     found_by: str
 
 
+class ByChance(Protocol):
+    """A likelihood of a mechanism that reacts by chance, with gradients."""
+
+    problem: Problem
+    log_likelihood_and_gradient_many: Callable[..., tuple[Array, Array]]
+
+
 @in_float64
-def fit_linear_noise(
-    likelihood: LinearNoiseLikelihood, starts: int = 4, seed: int = 0, *, quiet: bool = False
+def fit_by_chance(
+    likelihood: ByChance, starts: int = 4, seed: int = 0, *, found_by: str = "linear noise", quiet: bool = False
 ) -> Start:
     """The vector of the largest log-posterior that is found, by L-BFGS-B of SciPy.
 
@@ -56,6 +64,7 @@ def fit_linear_noise(
         likelihood: The likelihood.
         starts: Searches, from the best of so many times 32 points of the prior and the nominal vector.
         seed: Seed of these points.
+        found_by: What the likelihood is called.
         quiet: Show no progress.
 
     Raises:
@@ -72,7 +81,7 @@ def fit_linear_noise(
         order = [index for index in np.argsort(values)[::-1] if np.isfinite(values[index])]
         if not order:
             raise SimulationError(
-                f"the linear noise approximation could be integrated at none of {len(points)} points of the prior",
+                f"the likelihood ({found_by}) could be computed at none of {len(points)} points of the prior",
                 where=problem.name,
                 fix="narrow the priors or raise max_steps",
             )
@@ -81,7 +90,7 @@ def fit_linear_noise(
             found.append(_search(likelihood, points[chosen], values[chosen]))
             line.update(len(points) + index, "searching")
     theta, value = max(found, key=lambda each: each[1])
-    return Start(theta, value, _curvature(likelihood, theta), "linear noise")
+    return Start(theta, value, _curvature(likelihood, theta), found_by)
 
 
 def start_of(problem: Problem, seed: int = 0, *, quiet: bool = False) -> Start:
@@ -91,7 +100,7 @@ def start_of(problem: Problem, seed: int = 0, *, quiet: bool = False) -> Start:
     except UnsupportedModelError:
         best = fit(problem, starts=8, seed=seed, quiet=quiet)
         return Start(best.best, -float(best.objective[0]), best.curvature, "means without fluctuations")
-    return fit_linear_noise(likelihood, seed=seed, quiet=quiet)
+    return fit_by_chance(likelihood, seed=seed, quiet=quiet)
 
 
 def guessed_covariance(problem: Problem, start: Start) -> Float[np.ndarray, "parameter parameter"]:
@@ -103,7 +112,7 @@ def guessed_covariance(problem: Problem, start: Start) -> Float[np.ndarray, "par
     return factor @ factor.T
 
 
-def _log_posterior(likelihood: LinearNoiseLikelihood, theta: np.ndarray) -> tuple[float, np.ndarray]:
+def _log_posterior(likelihood: ByChance, theta: np.ndarray) -> tuple[float, np.ndarray]:
     """Log-posterior and its gradient; minus infinity where it cannot be computed."""
     value, slope = likelihood.log_likelihood_and_gradient_many(theta[None])
     prior, of_prior = jax.value_and_grad(likelihood.problem.prior.log_density)(jnp.asarray(theta))
@@ -113,7 +122,7 @@ def _log_posterior(likelihood: LinearNoiseLikelihood, theta: np.ndarray) -> tupl
     return total, gradient
 
 
-def _search(likelihood: LinearNoiseLikelihood, theta: np.ndarray, value: float) -> tuple[np.ndarray, float]:
+def _search(likelihood: ByChance, theta: np.ndarray, value: float) -> tuple[np.ndarray, float]:
     problem = likelihood.problem
 
     def negative(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -125,7 +134,7 @@ def _search(likelihood: LinearNoiseLikelihood, theta: np.ndarray, value: float) 
     return np.asarray(found.x), -float(found.fun)
 
 
-def _curvature(likelihood: LinearNoiseLikelihood, best: np.ndarray) -> Float[np.ndarray, "parameter parameter"]:
+def _curvature(likelihood: ByChance, best: np.ndarray) -> Float[np.ndarray, "parameter parameter"]:
     """Curvature of the negative log-posterior by central differences of gradients, its negative directions cut off."""
     problem, size = likelihood.problem, len(best)
     step = DIFFERENCE * (problem.upper - problem.lower)

@@ -12,14 +12,14 @@ from jaxtyping import Array, ArrayLike
 from twin.errors import ExperimentError
 from twin.model.model import Model
 from twin.precision import in_float64
-from twin.simulation import check_count, check_positive, simulate
+from twin.simulation import check_count, check_positive
 from twin.stochastic.langevin import langevin, steps_between
+from twin.stochastic.relaxation import shortest_time_constant
 from twin.stochastic.runs import Asked, Runs, ask, dataset_of_runs
 
 STEPS_PER_RELAXATION = 50
 """Default steps in the shortest time constant along the mean: of a linear death the stationary variance is then wrong
 by half a step per time constant, 1 %."""
-POINTS = 101
 MOST_STEPS = 1_000_000
 
 
@@ -94,15 +94,5 @@ def simulate_langevin(
 
 
 def _default_step(asked: Asked, span: float) -> float:
-    model, system = asked.process.model, asked.process.system
-    ts = np.linspace(asked.t0, asked.t0 + span, POINTS)
-    given = dict(zip(system.parameters, asked.values, strict=True))
-    mean = simulate(model, ts - asked.t0, given, variables=list(system.states))
-    y = jnp.asarray(np.stack([mean[name].to_numpy() for name in system.states]))
-    p = jnp.asarray(np.repeat(asked.values[:, None], POINTS, axis=1))
-    entries, _ = system.linearise(jnp.asarray(ts), jnp.asarray(ts), y, p)
-    jacobian = np.zeros((POINTS, len(system.states), len(system.states)))
-    for (row, column), value in zip(system.jacobian_pattern, entries, strict=True):
-        jacobian[:, row, column] = np.asarray(value)
-    fastest = float(np.abs(np.linalg.eigvals(jacobian)).max())
-    return min(span / STEPS_PER_RELAXATION, 1 / (STEPS_PER_RELAXATION * fastest) if fastest > 0 else np.inf)
+    shortest = shortest_time_constant(asked.process, asked.values, asked.t0, span)
+    return min(span, shortest) / STEPS_PER_RELAXATION

@@ -10,7 +10,12 @@ import pytest
 import xarray as xr
 
 from calibration.predict import draws_to_tree
-from calibration.stochastic import linear_noise_posterior, pseudo_marginal
+from calibration.stochastic import (
+    langevin_posterior,
+    linear_noise_posterior,
+    master_equation_posterior,
+    pseudo_marginal,
+)
 from twin.cli import main
 
 PLAIN = [
@@ -46,7 +51,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple]:
         def sampler(problem, seed=0, **settings):
             calls[name] = (seed, settings)
             theta = problem.nominal + 0.1 * np.random.default_rng(seed).normal(size=(2, 20, 2))
-            stats = {"diverging": np.zeros((2, 20), bool)} if name == "linear" else {"accepted": np.ones((2, 20), bool)}
+            stats = (
+                {"diverging": np.zeros((2, 20), bool)} if name != "particles" else {"accepted": np.ones((2, 20), bool)}
+            )
             tree = draws_to_tree(problem, theta, seed=seed, predictive=False, sample_stats=stats)
             tree.attrs |= {"sampling_seconds": 1.0, **attrs}
             return tree
@@ -54,6 +61,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple]:
         return sampler
 
     monkeypatch.setattr(linear_noise_posterior, "sample_linear_noise", answer("linear", {}))
+    monkeypatch.setattr(master_equation_posterior, "sample_master_equation", answer("master", {}))
+    monkeypatch.setattr(langevin_posterior, "sample_langevin", answer("langevin", {}))
     attrs = {"particles": 37, "log_likelihood_variance": 1.04, "acceptance_rate": 0.25}
     monkeypatch.setattr(pseudo_marginal, "sample_pseudo_marginal", answer("particles", attrs))
     return calls
@@ -79,12 +88,24 @@ def test_particle_filter(asked: dict[str, tuple], capsys: pytest.CaptureFixture[
         assert tree.attrs["particles"] == 37
 
 
+def test_master_equation_and_langevin(asked: dict[str, tuple]) -> None:
+    lengths = {"chains": 2, "warmup": 30, "draws": 20, "quiet": True}
+    wanted = ["--likelihood", "master-equation", "--most", "on=1", "--most", "m=60"]
+    assert main(["calibrate", *PLAIN, *SHORT, *wanted, "--out", "results"]) == 0
+    assert asked["master"] == (3, {"most": {"on": 1, "m": 60}, **lengths})
+    assert main(["calibrate", *PLAIN, *SHORT, "--likelihood", "langevin", "--dt", "0.5", "--out", "results"]) == 0
+    assert asked["langevin"] == (3, {"dt": 0.5, **lengths})
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (["--likelihood", "linear-noise", "--no-sample"], "--no-sample is given with --likelihood linear-noise"),
         (["--likelihood", "linear-noise", "--particles", "5"], "--particles is given with --likelihood linear-noise"),
         (["--particles", "5"], "--particles is given with --likelihood course"),
+        (["--likelihood", "langevin", "--most", "m=5"], "--most is given with --likelihood langevin"),
+        (["--likelihood", "linear-noise", "--dt", "1"], "--dt is given with --likelihood linear-noise"),
+        (["--likelihood", "master-equation"], "--most is missing"),
     ],
 )
 def test_options_that_do_not_fit(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from twin.errors import ScenarioError, suggestion
 from twin.scenario.confidence import Z
 from twin.scenario.formulas import NO, UNKNOWN, YES
+from twin.scenario.integrity import check_finished
 from twin.scenario.results import open_scenario
 from twin.solve.nodes import OK
 
@@ -40,6 +41,7 @@ def compare_arms(folder: str | Path, reference: str | None = None) -> tuple[pd.D
 
     Raises:
         ScenarioError: No such arm, or the run is not complete.
+        StoreError: A file of the store is missing or damaged.
 
     References:
         Wilson 1927, doi:10.1080/01621459.1927.10502953. Agresti and Min 2005, doi:10.1002/sim.1781.
@@ -49,6 +51,7 @@ def compare_arms(folder: str | Path, reference: str | None = None) -> tuple[pd.D
     ds = open_scenario(folder)
     if not ds.attrs["complete"]:
         raise ScenarioError("the run is not complete", where=str(folder), fix="twin scenario resume FOLDER")
+    check_finished(Path(folder), contents=True)
     arms = [str(name) for name in ds["arm"].to_numpy()]
     reference = reference or str(ds.attrs["reference"])
     if reference not in arms:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twin.scenario.integrity import check_finished
 from twin.scenario.journal import Journal
 from twin.scenario.store import open_store
 
@@ -28,7 +29,7 @@ def open_scenario(folder: str | Path) -> xr.Dataset:
         time). ``attrs["complete"]`` says whether all is there, ``attrs["failed"]`` how many integrations failed.
 
     Raises:
-        StoreError: There is none, or it cannot be read.
+        StoreError: There is none, it cannot be read, or it is complete and a file is missing.
     """
     folder = Path(folder)
     raw = open_store(folder)
@@ -47,6 +48,8 @@ def open_scenario(folder: str | Path) -> xr.Dataset:
     import xarray as xr
 
     finished = journal.finished()
+    if finished is not None:
+        check_finished(folder, contents=False)
     failed = {} if finished is None else finished["failed"]
     attrs = {
         **raw.attrs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from scenario_files import content
 import twin
 from twin.errors import ScenarioError, SimulationError, StoreError, TwinWarning
 from twin.scenario import durable
+from twin.scenario.compare import compare_arms
+from twin.scenario.results import open_scenario
 from twin.scenario.run import status_of
 from twin.scenario.work import Work
 
@@ -141,6 +144,26 @@ def test_damaged_chunks_are_computed_again(whole: Path, tmp_path: Path) -> None:
     band.write_bytes(b"")
     scenarios.decay().run(folder, progress=False)
     assert content(folder) == content(whole)
+
+
+def test_a_finished_store_that_lost_a_file_is_no_store_of_failed_patients(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    shutil.copytree(whole, folder)
+    arrays = folder / "endpoints.zarr"
+    endpoints, _ = compare_arms(folder)
+    assert len(endpoints) and not endpoints["failed"].any()
+    for lost in ("values/c/1/0/2", "status/c/0/3", "parameters/c/0/0", "band/c/1/0/0/0"):
+        kept = (arrays / lost).read_bytes()
+        (arrays / lost).unlink()
+        with pytest.raises(StoreError, match=r"a file of the store is missing(.|\n)*twin scenario resume"):
+            open_scenario(folder)
+        (arrays / lost).write_bytes(kept)
+    spoilt = bytearray((arrays / "values/c/1/0/2").read_bytes())
+    spoilt[17] ^= 1
+    (arrays / "values/c/1/0/2").write_bytes(bytes(spoilt))
+    open_scenario(folder)
+    with pytest.raises(StoreError, match="not what the run wrote"):
+        compare_arms(folder)
 
 
 def test_some_patients_fail(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_many_molecules_have_the_posterior_of_linear_noise(problem: Problem) -> 
         problem, lambda theta: birth_death.by_closed_form(problem, np.append(theta, np.log10(SD)), start=MANY), cells=81
     )
     assert_moments(tree, wanted)
-    assert tree.attrs["increments"] == 80 * 2 * 2
+    assert tree.attrs["increments"] == 110 * 2 * 2  # steps to the last reading at 5.5, reactions, series
     assert float(tree["sample_stats"]["diverging"].mean()) < 0.01
     assert np.isfinite(tree["posterior_predictive"]["reading"]).all()
 

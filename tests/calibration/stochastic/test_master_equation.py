@@ -14,7 +14,6 @@ from calibration.problem import Problem
 from calibration.stochastic.master_equation import MasterEquationLikelihood
 from calibration.stochastic.master_equation_posterior import sample_master_equation
 from calibration.stochastic.snapshots import two_state_log_pmf
-from tests.benchmarks.two_state_recovery import data, off
 from twin.errors import ProblemError, SimulationError, UnsupportedModelError
 from twin.precision import float64
 from twin.stochastic import simulate_jumps
@@ -126,19 +125,3 @@ def test_nuts_has_the_moments_of_a_grid(problem: Problem) -> None:
     assert_moments(tree, birth_death.moments_on_grid(problem, lambda theta: exactly(problem, theta)))
     assert tree.attrs["missing"] < 0.01
     assert np.isfinite(tree["posterior_predictive"]["reading"]).all()
-
-
-@pytest.mark.slow
-def test_rates_of_a_gene_are_found_again_in_snapshots() -> None:
-    """Six sets of 90 cells with rates from the prior: distances are standard normal, 90 % intervals hold the rates."""
-    away, held = [], []
-    for seed in range(100, 106):
-        simulated = data("snapshots", 10, seed)
-        lengths = {"warmup": 100, "draws": 150, "starts": 1, "predictive": False, "quiet": True}
-        tree = sample_master_equation(simulated.problem, seed=1, most=simulated.most, **lengths)
-        found = off(tree, simulated.truth)
-        away.append(found[0])
-        held.append(found[2])
-    assert (np.abs(np.mean(away, axis=0)) < 4 / np.sqrt(6)).all()
-    # Of 18 intervals 16.2 are expected to hold; ten or fewer would be one case in ten thousand.
-    assert np.sum(held) > 10

@@ -26,8 +26,8 @@ HOURS, DUE = np.linspace(0.0, 36.0, 145), 24.37
 folder = Path("out")
 folder.mkdir(exist_ok=True)
 
-study = twin.library.study("theophylline")
-table = twin.library.dataset("theophylline").load()
+study = models.study("theophylline")
+table = models.dataset("theophylline").load()
 table = table[table["subject"] == "1"].sort_values("time")
 early, later, last = table[table["time"] < 4], table[(table["time"] > 4) & (table["time"] < DUE)], table.iloc[-1]
 problem = calibration.Problem(

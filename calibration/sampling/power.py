@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import jax
@@ -71,7 +70,6 @@ class Powered:
     def __init__(self, problem: Problem, power: float) -> None:
         self.problem, self.power, self.name = problem, power, problem.name
         self.names, self.lower, self.upper = problem.names, problem.lower, problem.upper
-        self.programs: dict[Hashable, Callable] = {}
 
     def log_posterior(self, theta: Float[Array, " parameter"]) -> Float[Array, ""]:
         """Log-likelihood times the power, plus log-prior."""
@@ -200,20 +198,19 @@ def _scatter(
     The number is Andrews's for a process that forgets as one of first order does, whose correlation is that of
     neighbours, directions weighted as the power weighs them.
     """
-    own = each.T @ each
-    crosses = []
-    longest = int(np.bincount(lane).max())
-    for step in range(1, longest):
+
+    def cross(step: int) -> np.ndarray:
         together = lane[step:] == lane[:-step]
-        crosses.append(each[step:][together].T @ each[:-step][together])
-    related = float(np.trace(weight @ crosses[0]) / np.trace(weight @ own)) if crosses else 0.0
-    related = min(abs(related), 0.97)
+        return each[step:][together].T @ each[:-step][together]
+
+    own = each.T @ each
+    related = min(abs(float(np.trace(weight @ cross(1)) / np.trace(weight @ own))), 0.97)
     length = len(lane) / len(np.unique(lane))
     bandwidth = 1.1447 * (4 * related**2 / (1 - related**2) ** 2 * length) ** (1 / 3)
     lag = int(np.clip(math.ceil(bandwidth), 1, max(1, length // 2)))
     scatter = own.copy()
-    for step, cross in enumerate(crosses[:lag], start=1):
-        scatter += (1 - step / (lag + 1)) * (cross + cross.T)
+    for step in range(1, lag + 1):
+        scatter += (1 - step / (lag + 1)) * (cross(step) + cross(step).T)
     return scatter, lag
 
 

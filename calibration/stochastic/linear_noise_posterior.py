@@ -40,8 +40,8 @@ def sample_linear_noise(
     `sample_pseudo_marginal` needs no approximation.
 
     Args:
-        problem: Model, readings, estimates and normal noise of measurement; or its likelihood, whose compiled programs
-            then serve again.
+        problem: Model, readings, estimates and normal or log-normal noise of measurement; or its likelihood, whose
+            compiled programs then serve again.
         seed: Seed of the fit, the chains and the predictive draws.
         chains: Number of chains; they are lanes of every solve.
         warmup: Adaptation per chain.
@@ -60,8 +60,8 @@ def sample_linear_noise(
         left out. ``attrs`` has ``fit_theta`` and ``fit_log_posterior``.
 
     Raises:
-        UnsupportedModelError: the model is no jump process, noise is not normal, readings are censored, or experiments
-            do more than set parameters.
+        UnsupportedModelError: the model is no jump process, noise is neither normal nor log-normal, readings are
+            censored, or experiments do more than set parameters.
         ProblemError: a count below 1.
         SimulationError: nothing can be integrated.
 

@@ -14,6 +14,11 @@ from twin.web.store.words import labelled, number, table
 UNSAID = "not said by this store; resume the run to add it"
 SHORT = 12
 """Letters of a fingerprint that are shown; the whole one is its tooltip."""
+FINGERPRINTS = {
+    "fingerprint": "Fingerprint",
+    "model_fingerprint": "of the model",
+    "cohort_fingerprint": "of the patients",
+}
 
 
 def facts(runs: Runs) -> Markup:
@@ -56,7 +61,7 @@ def _terms(run: Run) -> Iterator[tuple[str, object]]:
     steps = f"at most {attrs['max_steps']:,} steps"
     yield "Solver", f"{attrs['solver']}, rtol {attrs['rtol']:g}, atol {attrs['atol']:g}, {steps}"
     yield "Versions", ", ".join(f"{k} {v}" for k, v in run.versions.items()) or "not noted when the run began"
-    for what, key in (("Fingerprint", "fingerprint"), ("of the model", "model_fingerprint"), ("of the patients", "cohort_fingerprint")):  # fmt: skip
+    for key, what in FINGERPRINTS.items():
         yield what, tag("code", str(attrs[key])[:SHORT], title=attrs[key])
 
 

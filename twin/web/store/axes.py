@@ -48,7 +48,7 @@ class Axis:
         steps = MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
         slack = 1e-9 * (self.high - self.low)
         inside = [float(x) for x in steps if self.low - slack <= x <= self.high + slack]
-        return [(x, f"{0.0 if abs(x) < slack else x:.6g}".replace("-", "−")) for x in inside]
+        return [(x, _plain(0.0 if abs(x) < slack else x)) for x in inside]
 
     def _log_ticks(self, most: int) -> list[tuple[float, str]]:
         first, last = math.log10(self.low), math.log10(self.high)
@@ -63,6 +63,15 @@ class Axis:
                 if self.low * (1 - 1e-9) <= value <= self.high * (1 + 1e-9):
                     found.append((value, _power(digit, decade)))
         return found
+
+
+def _plain(value: float) -> str:
+    """A number as people write it: 150000, 1.5·10⁶."""
+    text = f"{value:.6g}"
+    if "e" in text:
+        digits, decade = text.split("e")
+        text = f"{digits}·10{str(int(decade)).translate(_SUPERSCRIPT)}"
+    return text.replace("-", "−")
 
 
 def _power(digit: int, decade: int) -> str:

@@ -88,7 +88,7 @@ def _between(runs: Runs, view: View) -> pd.DataFrame:
 
 
 def _failed(runs: Runs, view: View) -> pd.DataFrame:
-    """A row per failed patient of every arm, with the parameters that the cohort gave; levels of arms are not in them."""
+    """A row per failed patient of every arm, with the parameters that the cohort gave, without levels of arms."""
     del view
     parts = [part for run in runs for part in _failed_of(run)]
     return pd.concat(parts) if parts else pd.DataFrame(columns=["run", "arm", "patient", "reason"])

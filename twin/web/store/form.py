@@ -1,4 +1,4 @@
-"""The form of a page of stores: its answers are the query, so that keyboards, links and the way back work by themselves."""
+"""The form of a page of stores: its answers are the query, so that keyboards, links and the way back just work."""
 
 from __future__ import annotations
 

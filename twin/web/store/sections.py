@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BINS = 40
 NAMED = 12
 """Failed patients of an arm whose numbers are written; all of them are in the download."""
+SAME = "The patients are the same in both runs, so differences are taken within them."
+OTHERS = "The patients are others: differences of two groups, whose intervals are wider than within patients."
 ON_LOG = "Nothing here is positive, so a logarithmic axis has nothing to show."
 
 
@@ -72,11 +74,10 @@ def _once(names: Iterable[str]) -> list[str]:
 
 
 def _bands(course: Course) -> str:
-    levels = [
-        f"{course.levels[low]:.3%} to {course.levels[high]:.3%}".replace(".000", "") for low, high in course.pairs
-    ]
-    middle = f"; line: {'median' if course.levels[course.middle] == 0.5 else format(course.levels[course.middle], '.0%')}" if course.middle is not None else ""  # fmt: skip
-    return f"Shaded: {', '.join(levels)} of the patients at every time{middle}."
+    levels = [f"{100 * course.levels[k]:g}" for k in range(len(course.levels))]
+    said = [f"{levels[low]} to {levels[high]} %" for low, high in course.pairs]
+    middle = "" if course.middle is None else f"; line: {levels[course.middle]} %"
+    return f"Shaded: {', '.join(said)} of the patients at every time{middle.replace('50 %', 'median')}."
 
 
 def _of_failed(runs: Runs) -> str:
@@ -186,7 +187,7 @@ def shares(runs: Runs, view: View) -> Markup:
             "Against the reference [points]",
             "Gained / lost",
         ]
-        caption = f"{name}: share of the patients with an answer; differences within the same patients"
+        caption = f"{name}: share of the patients with an answer; differences, in points, within the same patients"
         title = f"{name}: {' or '.join(formulas)}"
         parts.append(join(figure(picture, title, "No patient has an answer."), table(head, rows, caption)))
     return join(*parts) if parts else tag("p", "The runs have no criteria of response.")
@@ -240,9 +241,7 @@ def between(runs: Runs, view: View) -> Markup:
             parts.append(tag("p", "No arm that is shown has its name in both; choose one under “Runs against”."))
             continue
         paired = runs.paired(place)
-        who = "The patients are the same in both runs, so differences are taken within them." if paired else (
-            "The patients are others: differences of two groups, whose intervals are wider than within patients.")  # fmt: skip
-        parts.append(tag("p", who))
+        parts.append(tag("p", SAME if paired else OTHERS))
         name = view.endpoint
         found = [(arm, base, runs.between(place, arm, base, name)[0]) for arm, base in pairs]
         caption = f"{labelled(name, _unit(runs, name))}: {title}"

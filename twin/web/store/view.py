@@ -4,7 +4,7 @@ arm=day 1  arm=day 2      arms of the first store that are shown; arm2, arm3, ..
 output=V  log=1           which courses, and on which axis
 endpoint=peak  shape=histogram  log_endpoint=1
 reference=untreated       the arm that others of the first store are compared with; reference2, ... of further ones
-against=day 1             the arm of the first store that arms of others are compared with; "" for that of their own name
+against=day 1             the arm of the first store that arms of others are compared with; none for the same name
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def percent(share: float, low: float, high: float, *, sign: bool = False) -> str
     """A share with its interval, or a difference of shares in percentage points."""
     if share != share:
         return "–"
-    middle, below, above = (f"{100 * x:{'+' if sign else ''}.1f}".replace("-", "−") for x in (share, low, high))
+    middle, below, above = (f"{100 * x:{'+' if sign else ''}.3g}".replace("-", "−") for x in (share, low, high))
     return f"{middle} % ({below} to {above})"
 
 

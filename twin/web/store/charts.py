@@ -143,7 +143,7 @@ def cumulative_chart(curves: Sequence[Curve], x_label: str, *, log: bool) -> Mar
     across = axis_over(np.concatenate([curve.x for curve in curves]), LEFT, WIDTH - RIGHT, log=log)
     if across is None:
         return None
-    up = Axis(0.0, 1.0, HEIGHT - BOTTOM, TOP)
+    up = Axis(0.0, 1.03, HEIGHT - BOTTOM, TOP)  # a line at 100 % is seen whole
     parts = [_line(across.place(curve.x), up.place(curve.y), curve.style, curve.title) for curve in curves]
     said = f"Share of patients at or below each value of {x_label}: " + "; ".join(map(_median, curves))
     return _picture(said, across, up, parts, x_label, percent=True)

@@ -56,7 +56,8 @@ def _group(*parts: Markup) -> Markup:
 
 def _choice(label: str, key: str, options: Sequence[Option], chosen: str) -> Markup:
     listed = [tag("option", text, value=value, selected=value == chosen) for value, text in options]
-    return tag("label", tag("span", label), tag("select", *listed, name=key), class_="choice")
+    field = f"choose-{key}"
+    return tag("div", tag("label", label, for_=field), tag("select", *listed, name=key, id=field), class_="choice")
 
 
 def _box(key: str, value: str, label: str, checked: bool) -> Markup:

@@ -17,7 +17,9 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def spread(middle: float, low: float, high: float) -> str:
-    """A number with the ends of its range or interval."""
+    """A number with the ends of its range or interval; a dash where there is none."""
+    if middle != middle:
+        return number(middle)
     return f"{number(middle)} ({number(low, 3)} to {number(high, 3)})"
 
 

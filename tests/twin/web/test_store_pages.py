@@ -144,7 +144,7 @@ def test_numbers_of_a_page_are_those_of_the_comparison(ask_one: Ask, stores: tup
 def test_several_runs_are_compared(ask: Ask) -> None:
     words = Elements(ask("/?arm=none&arm2=none&arm3=none&endpoint=peak").body.decode()).words
     assert "The patients are the same in both runs" in words and "The patients are others" in words
-    assert "others has no courses of A" in words
+    assert "others kept no courses of A" in words
     words = Elements(ask("/?arm2=none&endpoint=late").body.decode()).words
     assert "The endpoint late is not in both" in words
 

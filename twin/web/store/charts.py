@@ -14,8 +14,10 @@ from jaxtyping import Float
 from twin.markup import Markup, join, tag
 from twin.web.palette import MUTED, PAPER, RULE, SCENARIOS, TWIN
 from twin.web.store.axes import Axis, axis_over
+from twin.web.store.words import number, spread
 
-COLOURS = (TWIN, SCENARIOS[2], SCENARIOS[1], SCENARIOS[0], SCENARIOS[4], SCENARIOS[3], SCENARIOS[5])
+COLOURS = (TWIN, *SCENARIOS[:4], SCENARIOS[5], SCENARIOS[4])
+"""In this order arms that share their dashes have colours that those blind to red or green tell apart, too."""
 DASHES = ("", "8 4", "2 3", "10 3 2 3")
 WIDTH, HEIGHT = 760.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 14.0, 10.0, 46.0
@@ -38,7 +40,7 @@ class Style:
 
 
 def style_of(place: int) -> Style:
-    """The style of an arm by its place among all; 28 differ."""
+    """The style of the arm at a place; the first 28 differ."""
     return Style(COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)])
 
 
@@ -120,12 +122,12 @@ def courses_chart(courses: Sequence[Course], x_label: str, y_label: str, *, log:
         for low, high in course.pairs:
             # What a logarithmic axis cannot show lies below it.
             edges = [np.where(np.isnan(y), up.start, y) for y in (up.place(course.quantiles[k]) for k in (low, high))]
-            said = f"{course.title}: {course.levels[low]:.0%} to {course.levels[high]:.0%}"
+            said = f"{course.title}: {100 * course.levels[low]:g} to {100 * course.levels[high]:g} %"
             outline = _points(np.concatenate([places, places[::-1]]), np.concatenate([edges[0], edges[1][::-1]]))
             fill = {"fill": course.style.colour, "fill_opacity": "0.14"}
             parts.append(tag("polygon", tag("title", said), points=outline, **fill))
         if course.middle is not None:
-            said = f"{course.title}: {course.levels[course.middle]:.0%}"
+            said = f"{course.title}: {100 * course.levels[course.middle]:g} %"
             parts.append(_line(places, up.place(course.quantiles[course.middle]), course.style, said))
         else:
             parts += [_line(places, up.place(edge), course.style, course.title) for edge in course.quantiles]
@@ -134,7 +136,9 @@ def courses_chart(courses: Sequence[Course], x_label: str, y_label: str, *, log:
 
 
 def _ends(course: Course) -> str:
-    last = ", ".join(f"{q:.3g} ({level:.0%})" for q, level in zip(course.quantiles[:, -1], course.levels, strict=True))
+    last = ", ".join(
+        f"{number(q, 3)} ({100 * level:g} %)" for q, level in zip(course.quantiles[:, -1], course.levels, strict=True)
+    )
     return f"{course.title}: {last}"
 
 
@@ -151,7 +155,9 @@ def cumulative_chart(curves: Sequence[Curve], x_label: str, *, log: bool) -> Mar
 
 def _median(curve: Curve) -> str:
     at = int(np.searchsorted(curve.y, 0.5))
-    return f"{curve.title}: half of them at or below {curve.x[at]:.3g}" if at < len(curve.x) else f"{curve.title}: none"
+    if at == len(curve.x):
+        return f"{curve.title}: fewer than half of them have a finite value"
+    return f"{curve.title}: half of them at or below {number(curve.x[at], 3)}"
 
 
 def histogram_chart(curves: Sequence[Curve], x_label: str, *, log: bool) -> Markup | None:
@@ -209,7 +215,7 @@ def interval_chart(rows: Sequence[Interval], x_label: str, *, zero: bool, percen
 
 
 def _said(row: Interval) -> str:
-    return f"{row.title}: {row.middle:.3g} ({row.outer[0]:.3g} to {row.outer[1]:.3g})"
+    return f"{row.title}: {spread(row.middle, *row.outer)}"
 
 
 def swatch(style: Style) -> Markup:

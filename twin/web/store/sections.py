@@ -11,7 +11,7 @@ from twin.markup import Markup, join, tag
 from twin.web.store import charts
 from twin.web.store.charts import Course, Curve, Interval, Style, style_of
 from twin.web.store.runs import LEVELS, Run, Runs
-from twin.web.store.view import HISTOGRAM, View
+from twin.web.store.view import HISTOGRAM, MOST_SHOWN, View
 from twin.web.store.words import labelled, number, percent, spread, table
 
 if TYPE_CHECKING:
@@ -25,14 +25,15 @@ OTHERS = "The patients are others: differences of two groups, whose intervals ar
 ON_LOG = "Nothing here is positive, so a logarithmic axis has nothing to show."
 
 
-def styles(runs: Runs) -> dict[tuple[int, str], Style]:
-    """The style of every arm: it keeps it whatever else is shown."""
-    return {series: style_of(place) for place, series in enumerate(runs.series)}
+def styles(runs: Runs, view: View) -> dict[tuple[int, str], Style]:
+    """Styles by arm. Where all arms could be shown, each keeps its style whatever else is shown."""
+    every = runs.series if len(runs.series) <= MOST_SHOWN else view.series
+    return {series: style_of(place) for place, series in enumerate(every)}
 
 
 def legend(runs: Runs, view: View) -> Markup:
     """Which line is which arm."""
-    looks = styles(runs)
+    looks = styles(runs, view)
     items = (tag("li", charts.swatch(looks[series]), " ", runs.title(*series)) for series in view.series)
     return tag("ul", *items, class_="legend")
 
@@ -41,7 +42,8 @@ def figure(picture: Markup | None, caption: str, otherwise: str) -> Markup:
     """A picture under its title, or why there is none."""
     if picture is None:
         return tag("p", otherwise, class_="small")
-    return tag("figure", tag("figcaption", caption), picture)
+    # Where the window is narrow, a picture is scrolled sideways; its letters would be too small to read.
+    return tag("figure", tag("figcaption", caption), tag("div", picture, class_="scroll", tabindex=0))
 
 
 def courses(runs: Runs, view: View) -> Markup:
@@ -49,18 +51,19 @@ def courses(runs: Runs, view: View) -> Markup:
     if not view.output:
         fix = "put a line such as 'bands: {levels: [0.05, 0.5, 0.95]}' into its file and run it into another folder"
         return tag("p", f"The runs kept no courses. To have some, {fix}.")
-    looks, shown, without = styles(runs), [], []
+    looks, shown, without = styles(runs, view), [], []
     unit = next(run.unit(view.output) for run in runs if view.output in run.outputs)
     for place, arm in view.series:
         run = runs[place]
-        if view.output not in run.outputs or run.unit(view.output) != unit:
-            without.append(run.label)
+        if view.output not in run.outputs:
+            without.append(f"{run.label} kept no courses of {view.output}.")
+            continue
+        if run.unit(view.output) != unit:
+            without.append(f"{run.label} has {view.output} in another unit ({run.unit(view.output) or 'none'}).")
             continue
         band = run.band(view.output, arm)
         shown.append(Course(runs.title(place, arm), looks[place, arm], run.times, band, run.levels))
-    notes = [
-        tag("p", f"{name} has no courses of {view.output} in this unit.", class_="small") for name in _once(without)
-    ]
+    notes = [tag("p", text, class_="small") for text in _once(without)]
     if not shown:
         return join(*notes)
     time = labelled("time", next(run.time_unit for run in runs if view.output in run.outputs))
@@ -86,7 +89,7 @@ def _of_failed(runs: Runs) -> str:
 
 def endpoint(runs: Runs, view: View) -> Markup:
     """The distribution of one endpoint, arm by arm, and its numbers."""
-    name, looks = view.endpoint, styles(runs)
+    name, looks = view.endpoint, styles(runs, view)
     unit = _unit(runs, name)
     having = [(p, arm) for p, arm in view.series if name in runs[p].endpoints and runs[p].unit(name) == unit]
     notes = _not_alike(runs, view, name)
@@ -162,7 +165,7 @@ def _row(frame: pd.DataFrame, arm: str) -> dict[str, Any]:
 
 def shares(runs: Runs, view: View) -> Markup:
     """Endpoints that are yes or no: shares with their intervals."""
-    looks, parts = styles(runs), []
+    looks, parts = styles(runs, view), []
     for name in _once(name for run in runs for name in run.criteria):
         rows, intervals = [], []
         for place, arm in view.series:
@@ -199,7 +202,7 @@ def _known(row: dict[str, Any]) -> bool:
 
 def differences(runs: Runs, view: View) -> Markup:
     """Arms of a run against its reference, within the same patients."""
-    looks, parts, name = styles(runs), [], view.endpoint
+    looks, parts, name = styles(runs, view), [], view.endpoint
     for place, run in enumerate(runs):
         reference = view.references[place]
         others = [arm for arm in view.arms[place] if arm != reference]
@@ -232,7 +235,7 @@ def _paired(found: Sequence[tuple[str, Style, dict[str, Any]]], caption: str) ->
 
 def between(runs: Runs, view: View) -> Markup:
     """Arms of further runs against those of the first."""
-    looks, parts = styles(runs), []
+    looks, parts = styles(runs, view), []
     for place in range(1, len(runs)):
         pairs = [(arm, view.against or arm) for arm in view.arms[place] if (view.against or arm) in runs[0].arms]
         title = f"{runs[place].label} against {runs[0].label}"
@@ -246,7 +249,7 @@ def between(runs: Runs, view: View) -> Markup:
         found = [(arm, base, runs.between(place, arm, base, name)[0]) for arm, base in pairs]
         caption = f"{labelled(name, _unit(runs, name))}: {title}"
         known = [
-            (f"{arm} − {base}", looks[place, arm], frame.iloc[0].to_dict()) for arm, base, frame in found if len(frame)
+            (_pair(arm, base), looks[place, arm], frame.iloc[0].to_dict()) for arm, base, frame in found if len(frame)
         ]
         if not known:
             parts.append(tag("p", f"The endpoint {name} is not in both, or in different units."))
@@ -254,6 +257,11 @@ def between(runs: Runs, view: View) -> Markup:
             parts.append(_paired(known, caption) if paired else _independent(known, caption))
         parts.append(_shares_between(runs, place, pairs))
     return join(*parts)
+
+
+def _pair(arm: str, base: str) -> str:
+    """An arm and that of the first run which it is compared with."""
+    return arm if arm == base else f"{arm} − {base}"
 
 
 def _independent(found: Sequence[tuple[str, Style, dict[str, Any]]], caption: str) -> Markup:
@@ -274,7 +282,7 @@ def _shares_between(runs: Runs, place: int, pairs: Sequence[tuple[str, str]]) ->
         for arm, base in pairs:
             row = runs.between(place, arm, base, name)[1].iloc[0]
             shown = percent(row["difference"], row["lower"], row["upper"], sign=True)
-            rows.append([name, f"{arm} − {base}", shown])
+            rows.append([name, _pair(arm, base), shown])
     head = ["Criterion", "Arms", "Difference of shares [points] (95 % interval)"]
     return table(head, rows, "Shares of yes, between the runs") if rows else None
 

@@ -138,7 +138,7 @@ def test_numbers_of_a_page_are_those_of_the_comparison(ask_one: Ask, stores: tup
     assert f"{row['q50']:.4g} ({row['q05']:.3g} to {row['q95']:.3g})" in page
     assert f"{row['difference']:.4g} ({row['lower']:.3g} to {row['upper']:.3g})" in page
     share = compare_arms(stores[0])[1].set_index("arm").loc["strong"]
-    assert f"{100 * share['share']:.3g} % ({100 * share['low']:.3g} to {100 * share['high']:.3g})" in page
+    assert f"{100 * share['share']:.4g} % ({100 * share['low']:.4g} to {100 * share['high']:.4g})" in page
 
 
 def test_several_runs_are_compared(ask: Ask) -> None:

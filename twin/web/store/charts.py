@@ -16,9 +16,9 @@ from twin.web.palette import MUTED, PAPER, RULE, SCENARIOS, TWIN
 from twin.web.store.axes import Axis, axis_over
 from twin.web.store.words import number, spread
 
-COLOURS = (TWIN, *SCENARIOS[:4], SCENARIOS[5], SCENARIOS[4])
+COLOURS = (TWIN, *(SCENARIOS[k] for k in (1, 3, 0, 2, 5, 4)))
 """In this order arms that share their dashes have colours that those blind to red or green tell apart, too."""
-DASHES = ("", "8 4", "2 3", "10 3 2 3")
+DASHES = ("", "8 4", "2 3", "10 3 2 3", "18 6")
 WIDTH, HEIGHT = 760.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 14.0, 10.0, 46.0
 ROW = 30.0
@@ -40,7 +40,7 @@ class Style:
 
 
 def style_of(place: int) -> Style:
-    """The style of the arm at a place; the first 28 differ."""
+    """The style of the arm at a place; the first 35 differ."""
     return Style(COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)])
 
 

@@ -12,7 +12,7 @@ from twin.web.store import charts
 from twin.web.store.charts import Course, Curve, Interval, Style, style_of
 from twin.web.store.runs import LEVELS, Run, Runs
 from twin.web.store.view import HISTOGRAM, MOST_SHOWN, View
-from twin.web.store.words import labelled, number, percent, spread, table
+from twin.web.store.words import labelled, number, percent, points, spread, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,7 +175,7 @@ def shares(runs: Runs, view: View) -> Markup:
             ends = (row["low"], row["high"])
             intervals.append(Interval(runs.title(place, arm), looks[place, arm], row["share"], None, ends))
             counts = [f"{int(row['patients']):,}", f"{int(row['unknown']):,}"]
-            change = percent(row["difference"], row["lower"], row["upper"], sign=True) if _known(row) else "–"
+            change = points(row["difference"], row["lower"], row["upper"]) if _known(row) else "–"
             moved = f"{int(row['gained']):,} / {int(row['lost']):,}" if _known(row) else "–"
             rows.append([runs.title(place, arm), percent(row["share"], *ends), *counts, change, moved])
         if not rows:
@@ -187,10 +187,10 @@ def shares(runs: Runs, view: View) -> Markup:
             "Share (95 % interval)",
             "Patients",
             "Unknown",
-            "Against the reference [points]",
+            "Difference [points]",
             "Gained / lost",
         ]
-        caption = f"{name}: share of the patients with an answer; differences, in points, within the same patients"
+        caption = f"{name}: share of the patients with an answer; differences to the reference within the same patients"
         title = f"{name}: {' or '.join(formulas)}"
         parts.append(join(figure(picture, title, "No patient has an answer."), table(head, rows, caption)))
     return join(*parts) if parts else tag("p", "The runs have no criteria of response.")
@@ -211,11 +211,12 @@ def differences(runs: Runs, view: View) -> Markup:
         frame = run.compared(reference, name)[0]
         found = [(runs.title(place, arm), looks[place, arm], _row(frame, arm)) for arm in others]
         against = runs.title(place, reference)
-        parts.append(_paired(found, f"{labelled(name, run.unit(name))}: difference to {against}, patient by patient"))
+        caption = f"{labelled(name, run.unit(name))}: difference to {against}, patient by patient"
+        parts.append(_paired(found, caption, run.unit(name)))
     return join(*parts) if parts else tag("p", f"To compare, show an arm besides the reference that has {name}.")
 
 
-def _paired(found: Sequence[tuple[str, Style, dict[str, Any]]], caption: str) -> Markup:
+def _paired(found: Sequence[tuple[str, Style, dict[str, Any]]], caption: str, unit: str) -> Markup:
     """The patients' own differences: 90 % and half of them, and their mean with its interval."""
     intervals, rows = [], []
     for title, look, row in found:
@@ -226,7 +227,7 @@ def _paired(found: Sequence[tuple[str, Style, dict[str, Any]]], caption: str) ->
         mean = spread(row["difference"], row["lower"], row["upper"])
         rows.append([title, spread(middle, low, high), mean, f"{int(row['pairs']):,}"])
     head = ["Arm", "Median difference (5 to 95 % of the patients)", "Mean difference (95 % interval)", "Pairs"]
-    picture = charts.interval_chart(intervals, "difference", zero=True)
+    picture = charts.interval_chart(intervals, labelled("difference", unit), zero=True)
     said = "Circle: median; thick: the middle half of the patients; thin: 5 to 95 %."
     return join(
         figure(picture, caption, "No difference is known."), tag("p", said, class_="small"), table(head, rows, caption)
@@ -254,7 +255,7 @@ def between(runs: Runs, view: View) -> Markup:
         if not known:
             parts.append(tag("p", f"The endpoint {name} is not in both, or in different units."))
         else:
-            parts.append(_paired(known, caption) if paired else _independent(known, caption))
+            parts.append((_paired if paired else _independent)(known, caption, _unit(runs, name)))
         parts.append(_shares_between(runs, place, pairs))
     return join(*parts)
 
@@ -264,7 +265,7 @@ def _pair(arm: str, base: str) -> str:
     return arm if arm == base else f"{arm} − {base}"
 
 
-def _independent(found: Sequence[tuple[str, Style, dict[str, Any]]], caption: str) -> Markup:
+def _independent(found: Sequence[tuple[str, Style, dict[str, Any]]], caption: str, unit: str) -> Markup:
     intervals = [Interval(t, look, row["difference"], None, (row["lower"], row["upper"])) for t, look, row in found]
     rows = [
         [title, spread(row["difference"], row["lower"], row["upper"]), number(row["difference_of_medians"]),
@@ -272,7 +273,7 @@ def _independent(found: Sequence[tuple[str, Style, dict[str, Any]]], caption: st
         for title, _, row in found
     ]  # fmt: skip
     head = ["Arms", "Difference of means (95 % interval)", "Difference of medians", "Patients"]
-    picture = charts.interval_chart(intervals, "difference of means", zero=True)
+    picture = charts.interval_chart(intervals, labelled("difference of means", unit), zero=True)
     return join(figure(picture, caption, "No mean is finite."), table(head, rows, caption))
 
 
@@ -281,7 +282,7 @@ def _shares_between(runs: Runs, place: int, pairs: Sequence[tuple[str, str]]) ->
     for name in (name for name in runs[0].criteria if name in runs[place].criteria):
         for arm, base in pairs:
             row = runs.between(place, arm, base, name)[1].iloc[0]
-            shown = percent(row["difference"], row["lower"], row["upper"], sign=True)
+            shown = points(row["difference"], row["lower"], row["upper"])
             rows.append([name, _pair(arm, base), shown])
     head = ["Criterion", "Arms", "Difference of shares [points] (95 % interval)"]
     return table(head, rows, "Shares of yes, between the runs") if rows else None

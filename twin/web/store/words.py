@@ -23,12 +23,17 @@ def spread(middle: float, low: float, high: float) -> str:
     return f"{number(middle)} ({number(low, 3)} to {number(high, 3)})"
 
 
-def percent(share: float, low: float, high: float, *, sign: bool = False) -> str:
-    """A share with its interval, or a difference of shares in percentage points."""
-    if share != share:
+def percent(share: float, low: float, high: float) -> str:
+    """A share with its interval."""
+    return "–" if share != share else f"{100 * share:.4g} % ({100 * low:.4g} to {100 * high:.4g})"
+
+
+def points(difference: float, lower: float, upper: float) -> str:
+    """A difference of shares with its interval, in percentage points."""
+    if difference != difference:
         return "–"
-    middle, below, above = (f"{100 * x:{'+' if sign else ''}.3g}".replace("-", "−") for x in (share, low, high))
-    return f"{middle} % ({below} to {above})"
+    middle, below, above = (f"{100 * x:+.4g}".replace("-", "−") for x in (difference, lower, upper))
+    return f"{middle} ({below} to {above})"
 
 
 def labelled(name: str, unit: str) -> str:

@@ -16,7 +16,7 @@ from twin.web.palette import MUTED, PAPER, RULE, SCENARIOS, TWIN
 from twin.web.store.axes import Axis, axis_over
 from twin.web.store.words import number, spread
 
-COLOURS = (TWIN, *(SCENARIOS[k] for k in (1, 3, 0, 2, 5, 4)))
+COLOURS = (TWIN, *(SCENARIOS[k] for k in (2, 5, 3, 1, 0, 4)))
 """In this order arms that share their dashes have colours that those blind to red or green tell apart, too."""
 DASHES = ("", "8 4", "2 3", "10 3 2 3", "18 6")
 WIDTH, HEIGHT = 760.0, 330.0

@@ -69,7 +69,10 @@ def measures(ds: xr.Dataset) -> tuple[list[str], list[str]]:
 
 
 def compare_dataset(
-    ds: xr.Dataset, reference: str | None = None, names: Collection[str] | None = None
+    ds: xr.Dataset,
+    reference: str | None = None,
+    names: Collection[str] | None = None,
+    shown: Collection[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables of `compare_arms` of a result that is open; its files are not checked again.
 
@@ -77,6 +80,7 @@ def compare_dataset(
         ds: Result of a complete run, as `open_scenario` gives it.
         reference: The arm that others are compared with; default that of the scenario.
         names: Endpoints and criteria; default all.
+        shown: Arms that get a row; default all.
 
     Raises:
         ScenarioError: No such arm.
@@ -88,17 +92,18 @@ def compare_dataset(
     if reference not in arms:
         raise ScenarioError(f"there is no arm {reference!r}", where="reference", fix=suggestion(reference, arms))
     base = arms.index(reference)
+    rows = {index: arm for index, arm in enumerate(arms) if shown is None or arm in shown}
     endpoints, criteria = ([n for n in found if names is None or n in names] for found in measures(ds))
     return (
-        pd.DataFrame([row for name in endpoints for row in _endpoint_rows(ds, name, arms, base)]),
-        pd.DataFrame([row for name in criteria for row in _responder_rows(ds, name, arms, base)]),
+        pd.DataFrame([row for name in endpoints for row in _endpoint_rows(ds, name, rows, base)]),
+        pd.DataFrame([row for name in criteria for row in _responder_rows(ds, name, rows, base)]),
     )
 
 
-def _endpoint_rows(ds: xr.Dataset, name: str, arms: list[str], base: int) -> list[Mapping[str, object]]:
+def _endpoint_rows(ds: xr.Dataset, name: str, arms: Mapping[int, str], base: int) -> list[Mapping[str, object]]:
     reference = ds[name].isel(arm=base).to_numpy()
     rows = []
-    for index, arm in enumerate(arms):
+    for index, arm in arms.items():
         values = reference if index == base else ds[name].isel(arm=index).to_numpy()
         failed = int((ds["status"].isel(arm=index).to_numpy() != OK).sum())
         known = values[~np.isnan(values)]
@@ -150,10 +155,10 @@ def quantiles(values: np.ndarray, prefix: str) -> dict[str, float]:
     return {f"{prefix}q{round(100 * level):02d}": float(x) for level, x in zip(levels, found, strict=True)}
 
 
-def _responder_rows(ds: xr.Dataset, name: str, arms: list[str], base: int) -> list[Mapping[str, object]]:
+def _responder_rows(ds: xr.Dataset, name: str, arms: Mapping[int, str], base: int) -> list[Mapping[str, object]]:
     reference = ds[name].isel(arm=base).to_numpy()
     rows = []
-    for index, arm in enumerate(arms):
+    for index, arm in arms.items():
         answers = reference if index == base else ds[name].isel(arm=index).to_numpy()
         known, yes = int((answers != UNKNOWN).sum()), int((answers == YES).sum())
         row = {"criterion": name, "formula": ds.attrs["responders"][name], "arm": arm, "patients": known}

@@ -40,12 +40,15 @@ def test_distributions_are_those_of_the_patients(runs: Runs, stores: tuple[Path,
 
 
 def test_comparisons_are_those_of_the_command(runs: Runs, stores: tuple[Path, Path, Path]) -> None:
-    for found, expected in zip(runs[0].compared("strong"), compare_arms(stores[0], "strong"), strict=True):
+    whole = compare_arms(stores[0], "strong")
+    for found, expected in zip(runs[0].tables("strong", runs[0].arms), whole, strict=True):
         pd.testing.assert_frame_equal(found, expected)
-    endpoints, criteria = runs[0].compared("strong", "peak")
-    expected = compare_arms(stores[0], "strong")[0]
-    pd.testing.assert_frame_equal(endpoints, expected[expected["endpoint"] == "peak"].reset_index(drop=True))
-    assert criteria.empty
+    for kind, column, name in ((0, "endpoint", "peak"), (1, "criterion", "fast")):
+        expected = whole[kind][whole[kind][column] == name].set_index("arm", drop=False)
+        first = runs[0].compared("strong", name, ["none"])
+        assert list(first) == ["none"]
+        for arm, row in runs[0].compared("strong", name, runs[0].arms).items():
+            pd.testing.assert_series_equal(pd.Series(row), expected.loc[arm], check_names=False, check_dtype=False)
 
 
 def test_what_was_computed_is_kept_within_bounds(

@@ -62,9 +62,8 @@ def _compared(kind: int) -> Callable[[Runs, View], pd.DataFrame]:
     def made(runs: Runs, view: View) -> pd.DataFrame:
         parts = []
         for place, run in enumerate(runs):
-            frame = run.compared(view.references[place])[kind]
+            frame = run.tables(view.references[place], (*view.arms[place], view.references[place]))[kind]
             if len(frame):
-                frame = frame[frame["arm"].isin([*view.arms[place], view.references[place]])].copy()
                 frame.insert(0, "run", run.label)
                 parts.append(frame)
         return pd.concat(parts) if parts else pd.DataFrame(columns=["run", "criterion", "arm"])
@@ -97,7 +96,7 @@ def _failed(runs: Runs, view: View) -> pd.DataFrame:
 def _failed_of(run: Run) -> Iterator[pd.DataFrame]:
     names = [str(name) for name in run.ds.coords if run.ds[name].dims == ("patient",)]
     for failure in run.failures():
-        chosen = list(failure.patients)
+        chosen = failure.patients
         columns = {name: run.ds[name].to_numpy()[chosen] for name in names}
         yield pd.DataFrame(
             {"run": run.label, "arm": failure.arm, "patient": chosen, "reason": failure.reason, **columns}

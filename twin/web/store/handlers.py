@@ -54,10 +54,11 @@ class Style(Plain):
 class Table(_OfRuns):
     """A table of the view as CSV."""
 
-    def get(self, name: str) -> None:
-        """The table."""
+    async def get(self, name: str) -> None:
+        """The table; it is made in another thread, so that pages are answered meanwhile."""
         try:
-            body = csv_of(self.runs, view_of(self.request.query, self.runs), name)
+            view = view_of(self.request.query, self.runs)
+            body = await IOLoop.current().run_in_executor(None, csv_of, self.runs, view, name)
         except TwinError as error:
             self.refuse(status_of_fault(error), str(error))
             return
@@ -70,7 +71,7 @@ class Patients(_OfRuns):
     """All patients of a run, in the arms that are shown, as netCDF."""
 
     async def get(self, number: str) -> None:
-        """The file; it is made in another thread, so that pages are answered meanwhile."""
+        """The file; it is made in another thread, too."""
         if not 1 <= int(number) <= len(self.runs):
             self.refuse(404, "There is no such run.")
             return

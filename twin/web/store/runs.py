@@ -7,10 +7,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from twin.errors import ScenarioError
 from twin.scenario.between import compare_runs, same_patients
@@ -52,7 +53,7 @@ class Distribution:
         return self.quantiles[np.isfinite(self.quantiles)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Failure:
     """Patients of an arm that failed in one way.
 
@@ -64,7 +65,7 @@ class Failure:
 
     arm: str
     reason: str
-    patients: tuple[int, ...]
+    patients: Int[np.ndarray, " failed"]
 
 
 class Run:
@@ -88,6 +89,7 @@ class Run:
         self.outputs = tuple(map(str, self.ds["variable"].to_numpy())) if "band" in self.ds else ()
         self.label = self.status.name
         self._kept: dict[Hashable, Any] = {}
+        self._lock = RLock()  # files are made in other threads than pages
         self._checked = -np.inf
 
     @property
@@ -159,10 +161,24 @@ class Run:
 
         return self._once(("histogram", endpoint, arm, edges), found)
 
-    def compared(self, reference: str, name: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The tables of `twin.scenario.compare.compare_arms`: of one endpoint or criterion, or of all."""
-        names = None if name is None else (name,)
-        return self._once(("compared", reference, name), lambda: compare_dataset(self.ds, reference, names))
+    def compared(self, reference: str, name: str, arms: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Rows of `twin.scenario.compare.compare_arms`, of one endpoint or criterion, by arm."""
+        keys = {arm: ("compared", reference, name, arm) for arm in arms}
+        with self._lock:
+            found = {arm: self._kept[key] for arm, key in keys.items() if key in self._kept}
+            if missing := [arm for arm in arms if arm not in found]:
+                self.check_files()
+                frames = compare_dataset(self.ds, reference, (name,), missing)
+                for row in next(frame for frame in frames if len(frame)).to_dict("records"):
+                    found[str(row["arm"])] = {str(key): value for key, value in row.items()}
+                for arm in missing:
+                    self._keep(keys[arm], found[arm])
+        return {arm: found[arm] for arm in arms}
+
+    def tables(self, reference: str, arms: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tables of `twin.scenario.compare.compare_arms` for some arms, of all endpoints and all criteria."""
+        self.check_files()
+        return compare_dataset(self.ds, reference, shown=arms)
 
     def failures(self) -> tuple[Failure, ...]:
         """Patients that failed, by arm and reason."""
@@ -173,7 +189,7 @@ class Run:
                 status = self.ds["status"].isel(arm=index).to_numpy()
                 for code in sorted(set(status[status != OK].tolist())):
                     reason = REASONS.get(code, f"status {code}")
-                    listed.append(Failure(arm, reason, tuple(np.flatnonzero(status == code).tolist())))
+                    listed.append(Failure(arm, reason, np.flatnonzero(status == code)))
             return tuple(listed)
 
         return self._once("failures", found)
@@ -184,14 +200,27 @@ class Run:
 
     def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What was made, or is made now from files that are there: a missing one would be read as failed patients."""
-        if key not in self._kept:
-            if time.monotonic() - self._checked > CHECKED_FOR:
-                check_finished(self.folder, contents=False)
-                self._checked = time.monotonic()
-            if len(self._kept) >= MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = make()
-        return self._kept[key]
+        with self._lock:
+            if key not in self._kept:
+                self.check_files()
+                self._keep(key, make())
+            return self._kept[key]
+
+    def _keep(self, key: Hashable, made: Any) -> None:
+        """Keep what was made, in the place of the oldest if there is much."""
+        if len(self._kept) >= MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = made
+
+    def check_files(self) -> None:
+        """Refuse to read on when a file has gone.
+
+        Raises:
+            StoreError: A file is missing.
+        """
+        if time.monotonic() - self._checked > CHECKED_FOR:
+            check_finished(self.folder, contents=False)
+            self._checked = time.monotonic()
 
 
 def _complete(folder: Path) -> Status:
@@ -227,6 +256,7 @@ class Runs(Sequence[Run]):
         for place, run in enumerate(self._runs, start=1):
             if names.count(run.label) > 1:
                 run.label = f"{run.label} ({place})"
+        self._lock = RLock()
         self._between: dict[tuple, tuple[pd.DataFrame, pd.DataFrame]] = {}
 
     def __len__(self) -> int:
@@ -251,9 +281,13 @@ class Runs(Sequence[Run]):
     def between(self, place: int, arm: str, against: str, name: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """An arm of a run against one of the first run: the tables of `twin.scenario.between.compare_runs`."""
         key = (place, arm, against, name)
-        if key not in self._between:
-            names = None if name is None else (name,)
-            if len(self._between) >= MOST_KEPT:
-                del self._between[next(iter(self._between))]
-            self._between[key] = compare_runs(self[0].ds, self[place].ds, {arm: against}, names)
-        return self._between[key]
+        with self._lock:
+            if key not in self._between:
+                for run in (self[0], self[place]):
+                    run.check_files()
+                names = None if name is None else (name,)
+                made = compare_runs(self[0].ds, self[place].ds, {arm: against}, names)
+                if len(self._between) >= MOST_KEPT:
+                    del self._between[next(iter(self._between))]
+                self._between[key] = made
+            return self._between[key]

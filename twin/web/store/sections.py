@@ -15,7 +15,7 @@ from twin.web.store.view import HISTOGRAM, MOST_SHOWN, View
 from twin.web.store.words import labelled, number, percent, points, spread, table
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 BINS = 40
 NAMED = 12
@@ -106,7 +106,7 @@ def endpoint(runs: Runs, view: View) -> Markup:
         caption = f"{label}: share of the patients at or below each value"
     rows = []
     for place, arm in having:
-        row = _row(runs[place].compared(view.references[place], name)[0], arm)
+        row = _row(runs, view, place, name, arm)
         counts = [f"{int(row['patients']):,}", f"{int(row['failed']):,}", f"{int(row['undefined']):,}"]
         half = f"{number(row['q25'], 3)} to {number(row['q75'], 3)}"
         named = join(charts.swatch(looks[place, arm]), " ", runs.title(place, arm))
@@ -159,8 +159,9 @@ def _histograms(
     return [Curve(runs.title(p, arm), looks[p, arm], edges, runs[p].histogram(name, arm, bins)) for p, arm in having]
 
 
-def _row(frame: pd.DataFrame, arm: str) -> dict[str, Any]:
-    return frame[frame["arm"] == arm].iloc[0].to_dict()
+def _row(runs: Runs, view: View, place: int, name: str, arm: str) -> dict[str, Any]:
+    """Numbers of an endpoint or a criterion in an arm; those of all arms that are shown are read together."""
+    return runs[place].compared(view.references[place], name, view.arms[place])[arm]
 
 
 def shares(runs: Runs, view: View) -> Markup:
@@ -171,7 +172,7 @@ def shares(runs: Runs, view: View) -> Markup:
         for place, arm in view.series:
             if name not in runs[place].criteria:
                 continue
-            row = _row(runs[place].compared(view.references[place], name)[1], arm)
+            row = _row(runs, view, place, name, arm)
             ends = (row["low"], row["high"])
             intervals.append(Interval(runs.title(place, arm), looks[place, arm], row["share"], None, ends))
             counts = [f"{int(row['patients']):,}", f"{int(row['unknown']):,}"]
@@ -208,8 +209,7 @@ def differences(runs: Runs, view: View) -> Markup:
         others = [arm for arm in view.arms[place] if arm != reference]
         if name not in run.endpoints or not others:
             continue
-        frame = run.compared(reference, name)[0]
-        found = [(runs.title(place, arm), looks[place, arm], _row(frame, arm)) for arm in others]
+        found = [(runs.title(place, arm), looks[place, arm], _row(runs, view, place, name, arm)) for arm in others]
         against = runs.title(place, reference)
         caption = f"{labelled(name, run.unit(name))}: difference to {against}, patient by patient"
         parts.append(_paired(found, caption, run.unit(name)))

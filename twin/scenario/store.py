@@ -268,6 +268,10 @@ def _flags(meaning: Mapping[int, str]) -> dict[str, object]:
     return {"flag_values": list(meaning), "flag_meanings": list(meaning.values())}
 
 
+NEEDED = ("arm", "endpoint", "unit", "parameter", "time", "values", "status", "parameters")
+"""Arrays that every store has."""
+
+
 def open_store(folder: Path):
     """The raw arrays of a store as a dataset; values are read when they are used.
 
@@ -280,7 +284,13 @@ def open_store(folder: Path):
     if not (path / _META).is_file():
         raise StoreError("no scenario was run into it", where=str(folder), fix="twin scenario run FILE --out FOLDER")
     try:
-        return xr.open_zarr(path, consolidated=False, chunks=None, decode_times=False, mask_and_scale=False)
+        # Format 3 alone: that has no codec which unpickles.
+        raw = xr.open_zarr(
+            path, consolidated=False, chunks=None, decode_times=False, mask_and_scale=False, zarr_format=3
+        )
+        if missing := [name for name in NEEDED if name not in raw]:
+            raise KeyError(f"there is no array {missing[0]!r}")
+        return raw
     except (OSError, ValueError, KeyError) as error:
         said = f"the store cannot be read ({error})"
         raise StoreError(said, where=str(path), fix="resume: what is damaged is made again") from error

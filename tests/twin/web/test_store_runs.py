@@ -117,6 +117,40 @@ def test_what_is_damaged_or_goes_missing_is_refused(stores: tuple[Path, Path, Pa
         Runs([copy])
 
 
+def test_no_file_elsewhere_is_read(stores: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    copy = shutil.copytree(stores[0], tmp_path / "copy")
+    chunk = copy / FOLDER / "values" / "c" / "1" / "0" / "0"
+    chunk.rename(tmp_path / "elsewhere")
+    chunk.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="links to something outside"):
+        Runs([copy])
+    chunk.unlink()
+    (tmp_path / "elsewhere").rename(chunk.with_name("inside"))
+    chunk.symlink_to(chunk.with_name("inside"))
+    (tmp_path / "link").symlink_to(copy, target_is_directory=True)
+    assert len(Runs([tmp_path / "link"])) == 1
+
+
+def test_nothing_is_unpickled(stores: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    copy = shutil.copytree(stores[0], tmp_path / "copy")
+    values = copy / FOLDER / "values"
+    meta = json.loads((values / "zarr.json").read_text())
+    meta["codecs"].append({"name": "numcodecs.pickle", "configuration": {}})
+    (values / "zarr.json").write_text(json.dumps(meta))
+    with pytest.raises(StoreError, match="cannot be read"):
+        Runs([copy])
+    # An array of format 2, whose filters could unpickle, is none for a group of format 3.
+    shutil.rmtree(values)
+    values.mkdir()
+    old = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "filters": [{"id": "pickle"}], "order": "C"}
+    (values / ".zarray").write_text(json.dumps({**old, "compressor": None, "fill_value": 0}))
+    with (
+        pytest.warns(UserWarning, match="not recognized as a component"),
+        pytest.raises(StoreError, match="there is no array 'values'"),
+    ):
+        Runs([copy])
+
+
 def test_an_older_store_says_less(stores: tuple[Path, Path, Path], tmp_path: Path) -> None:
     copy = shutil.copytree(stores[0], tmp_path / "copy")
     header = json.loads((copy / "scenario.json").read_text())

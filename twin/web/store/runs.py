@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from twin.errors import ScenarioError
+from twin.errors import ScenarioError, StoreError
 from twin.scenario.between import compare_runs, same_patients
 from twin.scenario.compare import compare_dataset, measures
 from twin.scenario.integrity import check_finished
@@ -76,12 +76,13 @@ class Run:
 
     Raises:
         ScenarioError: No scenario was run there, or the run is not complete.
-        StoreError: It cannot be read, or a file is missing.
+        StoreError: It cannot be read, a file is missing, or one lies elsewhere.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.parent if folder.name == FOLDER else folder
         self.status = _complete(self.folder)
+        _refuse_links(self.folder)
         self.ds = open_scenario(self.folder)
         self.arms = tuple(map(str, self.ds["arm"].to_numpy()))
         self.reference = str(self.ds.attrs["reference"])
@@ -221,6 +222,19 @@ class Run:
         if time.monotonic() - self._checked > CHECKED_FOR:
             check_finished(self.folder, contents=False)
             self._checked = time.monotonic()
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder by which files elsewhere would be read.
+
+    Raises:
+        StoreError: Something in it links to a place outside.
+    """
+    inside = folder.resolve()
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            found, fix = "it links to something outside the folder of the run", "copy what it links to into its place"
+            raise StoreError(found, where=str(path), fix=fix)
 
 
 def _complete(folder: Path) -> Status:

@@ -43,7 +43,11 @@ def figure(picture: Markup | None, caption: str, otherwise: str) -> Markup:
     if picture is None:
         return tag("p", otherwise, class_="small")
     # Where the window is narrow, a picture is scrolled sideways; its letters would be too small to read.
-    return tag("figure", tag("figcaption", caption), tag("div", picture, class_="scroll", tabindex=0, role="group", aria_label=caption))
+    return tag(
+        "figure",
+        tag("figcaption", caption),
+        tag("div", picture, class_="scroll", tabindex=0, role="group", aria_label=caption),
+    )
 
 
 def courses(runs: Runs, view: View) -> Markup:

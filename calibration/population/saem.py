@@ -25,6 +25,7 @@ from calibration.optimise.objective import Objective
 from calibration.population.distribution import covariance_of
 from calibration.population.layout import Groups
 from calibration.population.marginal import MarginalLikelihood
+from calibration.population.scoring import scoring_step
 from calibration.scales import to_scale
 from twin.errors import ProblemError, SimulationError
 
@@ -36,8 +37,6 @@ ACCEPTANCE = 0.4
 """Share of accepted steps that the random walks adapt to (Roberts & Rosenthal 2001, doi:10.1214/ss/1015346320)."""
 SLOWEST = 0.95
 """While gamma is 1 a variance shrinks by no more than this factor per iteration, so that chains keep moving."""
-LONGEST = 0.05
-"""A scoring step is cut at this share of the width of an entry's bounds."""
 LEAST_SPREAD = 1e-4
 
 
@@ -211,10 +210,8 @@ class Saem:
             return here
         at = likelihood.positions[other]
         chains.information += gamma * (found.curvature[good][:, at][:, :, at].mean(axis=0) - chains.information)
-        scaled = chains.information + 1e-10 * np.eye(len(other)) * np.trace(chains.information)
-        step = -np.linalg.solve(scaled, found.gradient[good][:, at].mean(axis=0))
-        longest = LONGEST * (likelihood.upper - likelihood.lower)[other]
-        moved = here + gamma * np.clip(step, -longest, longest)
+        width = (likelihood.upper - likelihood.lower)[other]
+        moved = here + gamma * scoring_step(chains.information, found.gradient[good][:, at].mean(axis=0), width)
         return np.clip(moved, likelihood.lower[other], likelihood.upper[other])
 
     def _maximise(self, theta: np.ndarray, chains: Chains, slowly: bool) -> np.ndarray:

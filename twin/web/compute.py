@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 POINTS = 151
-RTOL = 1e-6
-"""Relative tolerance of the page: a thousandth of a line's width. Downloads say it in their attributes."""
+RTOL = 1e-5
+"""Relative tolerance of the pictures: a hundredth of a line's width."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,10 @@ def computed_variables(served: Served, wanted: Sequence[str]) -> tuple[str, ...]
     return served.variables if len(served.variables) <= MOST_COMPUTED else tuple(dict.fromkeys(wanted))
 
 
-def dataset_of(served: Served, settings: Settings, until: float, wanted: Sequence[str]) -> tuple[xr.Dataset, str]:
-    """Courses of all patients as a dataset, and a remark on those that failed.
+def dataset_of(
+    served: Served, settings: Settings, until: float, wanted: Sequence[str], rtol: float = RTOL
+) -> tuple[xr.Dataset, str]:
+    """Courses of all patients as a dataset, and a remark on those that failed; `rtol` is in its attributes.
 
     Raises:
         SimulationError: No patient could be integrated.
@@ -108,7 +110,7 @@ def dataset_of(served: Served, settings: Settings, until: float, wanted: Sequenc
     names = computed_variables(served, wanted)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TwinWarning)
-        ds = simulate(served.model, times, lanes(served, settings), served.experiment(settings), names, rtol=RTOL)
+        ds = simulate(served.model, times, lanes(served, settings), served.experiment(settings), names, rtol=rtol)
     remarks = [str(item.message) for item in caught if issubclass(item.category, TwinWarning)]
     return ds, "; ".join(remarks)
 
@@ -123,7 +125,7 @@ def compute(served: Served, view: View) -> Result:
     return result_of(served, view.settings, view.until, (*view.shown, view.endpoint))
 
 
-def result_of(served: Served, settings: Settings, until: float, wanted: Sequence[str]) -> Result:
+def result_of(served: Served, settings: Settings, until: float, wanted: Sequence[str], rtol: float = RTOL) -> Result:
     """Bands and endpoints of some variables under some settings.
 
     Raises:
@@ -131,7 +133,7 @@ def result_of(served: Served, settings: Settings, until: float, wanted: Sequence
         ExperimentError: Settings that the model cannot take.
     """
     begin = time.perf_counter()
-    ds, remark = dataset_of(served, settings, until, wanted)
+    ds, remark = dataset_of(served, settings, until, wanted, rtol)
     times = ds["time"].to_numpy()
     courses, patients = {}, 0
     for name in dict.fromkeys(wanted):

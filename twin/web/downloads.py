@@ -18,6 +18,8 @@ from twin.web.settings import View
 from twin.web.tables import differences
 
 NOW = "now"
+RTOL = 1e-8
+"""Numbers that are taken away get what `twin.simulate` gives."""
 
 
 def bands_csv(served: Served, view: View) -> bytes:
@@ -28,7 +30,7 @@ def bands_csv(served: Served, view: View) -> bytes:
     """
     parts, head = [], [f"# cytotwin twin serve: {served.model.name} ({served.model.fingerprint})"]
     for name, settings in [(NOW, view.settings), *((s.name, s.settings) for s in view.scenarios)]:
-        result = result_of(served, settings, view.until, (*view.shown, view.endpoint))
+        result = result_of(served, settings, view.until, (*view.shown, view.endpoint), RTOL)
         head.append(
             f"# scenario {_one_line(name)}: {_one_line(differences(served, settings))}; {result.patients} patients"
         )
@@ -61,7 +63,7 @@ def patients_netcdf(served: Served, view: View) -> bytes:
 
 def patients_dataset(served: Served, view: View) -> xr.Dataset:
     """The same as a dataset: dimensions patient and time; patients that failed are NaN."""
-    ds, remark = dataset_of(served, view.settings, view.until, (*view.shown, view.endpoint))
+    ds, remark = dataset_of(served, view.settings, view.until, (*view.shown, view.endpoint), RTOL)
     ds = ds.rename(draw="patient") if "draw" in ds.dims else ds
     for name, values in lanes(served, view.settings).items():
         dims = ("patient",) if values.ndim else ()

@@ -41,7 +41,7 @@ class CoursePanel:
         self.name, self.log = course.name, log
         self._marked: pd.DataFrame | None = None
         self._bands = ColumnDataSource({name: [] for name in ("t", "q05", "q25", "q50", "q75", "q95", "middle")})
-        self._some = ColumnDataSource({"xs": [], "ys": []})
+        self._some = ColumnDataSource({"t": [], "value": []})
         self._dots = ColumnDataSource({"t": [], "value": [], "subject": [], "censoring": []})
         self._kept = ColumnDataSource({"xs": [], "ys": [], "colour": [], "title": []})
         plot = figure(
@@ -57,7 +57,7 @@ class CoursePanel:
         dress(plot)
         plot.varea("t", "q05", "q95", source=self._bands, fill_color=BAND_90, fill_alpha=1)
         plot.varea("t", "q25", "q75", source=self._bands, fill_color=BAND_50, fill_alpha=0.75)
-        plot.multi_line("xs", "ys", source=self._some, line_color=TWIN, line_alpha=0.22, line_width=1)
+        plot.line("t", "value", source=self._some, line_color=TWIN, line_alpha=0.3, line_width=1)
         plot.multi_line("xs", "ys", source=self._kept, line_color="colour", line_width=2, line_dash="dashed")
         line = plot.line("t", "middle", source=self._bands, line_color=TWIN, line_width=2.5)
         dots = plot.scatter(
@@ -77,7 +77,7 @@ class CoursePanel:
             "t": result.times, **{n: clean(v) for n, v in zip(names, course.bands, strict=True)},
             "middle": clean(course.middle),
         }  # fmt: skip
-        self._some.data = {"xs": [result.times] * len(course.some), "ys": [clean(one) for one in course.some]}
+        self._some.data = _one_line(result.times, clean(course.some))
         others = [(title, colour, r) for title, colour, r in kept if self.name in r.courses]
         titles = [title for title, _, _ in others]
         if not titles and not len(self._kept.data["title"]):
@@ -161,6 +161,12 @@ class Pictures:
             panel.mark(readings)
         for panel in self.endpoints:
             panel.fill(result, kept)
+
+
+def _one_line(times: np.ndarray, courses: np.ndarray) -> dict[str, np.ndarray]:
+    """Several courses as one line with gaps: an array costs the browser two messages, whatever its length."""
+    apart = np.column_stack([courses, np.full(len(courses), np.nan)])
+    return {"t": np.tile(np.append(times, np.nan), len(courses)), "value": apart.ravel()}
 
 
 def colours(count: int) -> tuple[str, ...]:

@@ -72,6 +72,7 @@ class Serving:
     def run(self) -> None:
         """Serve until it is interrupted."""
         self.server.start()
+        self.server.io_loop.add_callback(_count_once_on_the_loop)
         try:
             self.server.io_loop.start()
         finally:
@@ -80,6 +81,21 @@ class Serving:
     def stop(self) -> None:
         """Close the port."""
         self.server.stop()
+
+
+def _count_once_on_the_loop() -> None:
+    """Let Panel begin its periodic clean-up here, on the server's loop.
+
+    It begins with the first thing that Panel counts as work. Where that is a message handled in another thread, as
+    those of the controls are, Panel 1.10 puts the beginning off without end, which takes a whole core.
+    """
+    import panel as pn
+
+    pn.io.PeriodicCallback(callback=_nothing, period=1, count=1, session_scoped=False).start()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _server(served: Served, folder: Folder | None, host: str, port: int, entrance: Gate) -> Server:

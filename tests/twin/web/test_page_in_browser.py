@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pandas as pd
+import psutil
 import pytest
 
 from tests.twin.web.browser import MISSING, TEXTS, after, browser, chromium, colour_of, opened, serving
@@ -20,9 +24,18 @@ pytestmark = [
 
 CURVE = """() => {
   const models = Bokeh.documents.flatMap((d) => [...d._all_models.values()]);
-  const source = models.find((m) => m.type === "ColumnDataSource" && m.data.middle !== undefined);
+  const source = models.findLast((m) => m.type === "ColumnDataSource" && m.data.middle !== undefined);
   return Array.from(source.data.middle);
 }"""
+BAND = """() => {
+  const models = Bokeh.documents.flatMap((d) => [...d._all_models.values()]);
+  const { q05, q95 } = models.findLast((m) => m.type === "ColumnDataSource" && m.data.middle !== undefined).data;
+  return Array.from(q95, (high, at) => high - q05[at]);
+}"""
+
+
+def _twin(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "twin.cli", *arguments], stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +120,35 @@ def test_downloads_and_reports(page: Any, link: str, tmp_path: Path) -> None:
     assert (tmp_path / "patients.nc").read_bytes()[1:4] == b"HDF"
     report = page.get_by_role("link", name="gap.html")
     assert b"The gap is 0.8" in urlopen(link + report.get_attribute("href")).read()
+
+
+def test_a_server_whose_page_was_moved_rests(page: Any) -> None:
+    slider = page.locator('input[data-key="p.CL"]')
+    slider.focus()
+    after(page, lambda: slider.press("PageUp"))
+    time.sleep(1.0)  # what follows the picture: ranges that the browser reports
+    servers = [child for child in psutil.Process().children() if "serve" in child.cmdline()]
+    shares = [server.cpu_percent(interval=2.0) for server in servers]
+    assert len(shares) == 1 and max(shares) < 25.0  # of a core
+
+
+def test_a_calibrated_twin(program: Any, tmp_path: Path) -> None:
+    told = ("--starts", "2", "--chains", "2", "--warmup", "100", "--draws", "100", "--quiet")
+    with _twin("calibrate", "theophylline", *told, "--out", str(tmp_path)) as calibration:
+        assert calibration.wait() == 0
+    with serving(str(tmp_path / "posterior.nc")) as link:
+        window = program.new_page(viewport={"width": 1440, "height": 1000})
+        opened(window, link)
+        typical = window.evaluate(BAND)
+        after(window, lambda: window.locator('select[data-key="whom"]').select_option("new"))
+        new = window.evaluate(BAND)
+        assert max(new) > 2 * max(typical)  # people differ by more than the typical one is uncertain
+        slider = window.locator('input[data-key="x.CL"]')
+        slider.focus()
+        before = window.evaluate(CURVE)
+        after(window, lambda: slider.press("PageUp"))
+        assert window.evaluate(CURVE)[-1] < before[-1]
+        assert "x.CL=" in window.url and "whom=" in window.url
 
 
 def test_words_stand_out(page: Any) -> None:

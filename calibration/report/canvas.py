@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from calibration.report.formats import power_of_ten
-from calibration.report.markup import Markup, escape
+from twin.markup import Markup, escape
 
 INK, MUTED, LINE, PAPER = "#010a01", "#010a02", "#010a03", "#010a04"
 TWIN, BAND_90, BAND_50 = "#010a05", "#010a06", "#010a07"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from calibration.report.formats import DASH, forecaster, number, two_places
-from calibration.report.markup import Markup, join, tag
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.gap import Gap
 from calibration.sim2real.verdict import NAMES
+from twin.markup import Markup, join, tag
 
 _SIGNS = {"better": "✓", "no better": "=", "worse": "✕", "undefined": "?"}
 _FURTHEST = (-1.0, 3.0)  # a gauge that reached further would squeeze the stretch between 0 and 1 to nothing

@@ -12,8 +12,8 @@ import pandas as pd
 
 from calibration.report import canvas
 from calibration.report.formats import DASH, forecaster, is_missing, number, percent, two_places
-from calibration.report.markup import Markup, join, tag
 from calibration.report.tables import Column, as_is, entries, folded, numeric, table
+from twin.markup import Markup, join, tag
 
 AXIS = (-1.0, 4.0)
 """The stretch of gaps that is drawn; what lies beyond ends in an arrow, and its number is in the table."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from calibration.report.formats import is_missing, number, show
 from calibration.report.headline import headline, in_short
-from calibration.report.markup import Markup, join, tag
 from calibration.report.sections.baselines import baselines_section
 from calibration.report.sections.computation import diagnostics_section, provenance_section
 from calibration.report.sections.credibility import credibility_section
@@ -20,6 +19,7 @@ from calibration.report.sections.parameters import parameters_section
 from calibration.report.sections.predictive import tests_section
 from calibration.report.tables import numbers, truth
 from calibration.sim2real.assessment import Assessment
+from twin.markup import Markup, join, tag
 
 _CONTENTS = {
     "data": "Data",

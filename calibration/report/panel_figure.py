@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from calibration.report import canvas
 from calibration.report.formats import is_missing, number, shorten
-from calibration.report.markup import Markup
 from calibration.report.panels import Panel
 from calibration.sim2real.assessment import Assessment
+from twin.markup import Markup
 
 
 def draw_panels(panels: Sequence[Panel], assessment: Assessment) -> list[Markup]:

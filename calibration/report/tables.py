@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from calibration.report.formats import flatten, humanise, is_missing, number, show
-from calibration.report.markup import Markup, join, tag
+from twin.markup import Markup, join, tag
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,11 @@ class Cohort:
         source = Drawn(spec, {} if correlations is None else correlations, constraints, _seed(seed))
         self._set(_size(size), source, tuple(parameters), strict=True)
 
+    @property
+    def seed(self) -> int | None:
+        """Seed of its draws; None where none are made, as for rows of a table taken in their order."""
+        return self.source.seed
+
     def _set(self, size: int, source: AbstractSource, names: tuple[str, ...], strict: bool) -> None:
         self.size, self.source, self.names, self._strict = size, source, names, strict
 
@@ -153,7 +158,7 @@ class Cohort:
             ExperimentError: No such number, or more than the table has.
         """
         source = self.source
-        if isinstance(source, Rows) and source.resample is None and _size(size) > source.count:
+        if isinstance(source, Rows) and source.seed is None and _size(size) > source.count:
             found = f"{size} subjects are asked for"
             raise ExperimentError(found, where="cohort", expected=f"at most the {source.count} of the table")
         return self._of(_size(size), source, self.names, self._strict)

@@ -36,6 +36,8 @@ class AbstractSource(ABC):
     """Subjects by number."""
 
     names: tuple[str, ...]
+    seed: int | None
+    """Of drawing; None where nothing is drawn."""
 
     @abstractmethod
     def rows(self, start: int, stop: int) -> Columns:
@@ -160,15 +162,15 @@ class Rows(AbstractSource):
     """
 
     def __init__(self, columns: Columns, resample: int | None = None) -> None:
-        self.names, self.columns, self.resample = tuple(columns), columns, resample
+        self.names, self.columns, self.seed = tuple(columns), columns, resample
         self.count = len(next(iter(columns.values())))
 
     def rows(self, start: int, stop: int) -> Columns:
-        if self.resample is None:
+        if self.seed is None:
             return {name: values[start:stop] for name, values in self.columns.items()}
         blocks = range(start // BLOCK, -(-stop // BLOCK))
         picked = np.concatenate(
-            [generator(self.resample, "", block, 0).integers(self.count, size=BLOCK) for block in blocks]
+            [generator(self.seed, "", block, 0).integers(self.count, size=BLOCK) for block in blocks]
         )
         picked = picked[start - blocks.start * BLOCK : stop - blocks.start * BLOCK]
         return {name: values[picked] for name, values in self.columns.items()}
@@ -178,11 +180,11 @@ class Rows(AbstractSource):
             name: hashlib.sha256(np.ascontiguousarray(values, dtype="<f8").tobytes()).hexdigest()
             for name, values in self.columns.items()
         }
-        return {"rows": hashed, "resample": self.resample}
+        return {"rows": hashed, "resample": self.seed}
 
     def pilot(self, count: int, size: int) -> np.ndarray:
         # A table may be sorted: its first rows would stand for nobody else.
-        if self.resample is not None or size <= count:
+        if self.seed is not None or size <= count:
             return super().pilot(count, size)
         return np.linspace(0, size - 1, count).astype(int)
 

@@ -1,4 +1,4 @@
-"""An experiment for notebooks: what is done, to what and when, as a table of HTML in which every word is escaped."""
+"""An experiment in words: a table of HTML for notebooks, in which every word is escaped, or plain lines."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ def as_html(experiment: Experiment) -> str:
     words = f"<p>{escape(experiment.description)}</p>" if experiment.description else ""
     begins = f"<p>Experiment from time {experiment.t0:g} on{'' if rows else ', in which nothing is done'}</p>"
     return f"<div>{words}{begins}{_table(('what', 'target', 'value', 'when'), rows) if rows else ''}</div>"
+
+
+def as_lines(experiment: Experiment) -> list[str]:
+    """What is done, a line each: ``bolus gut = 4.02 at 0, 6 times every 12``; none if nothing is."""
+    rows = [*_doses(experiment), *_changes(experiment)]
+    lines = ((what, target, f"= {value}" if value else "", when) for what, target, value, when in rows)
+    return [" ".join(filter(None, line)) for line in lines]
 
 
 def _doses(experiment: Experiment) -> Iterable[Row]:

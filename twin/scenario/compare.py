@@ -7,7 +7,7 @@ cohort speak for the population it was drawn from; they shrink with its size, an
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from twin.errors import ScenarioError, suggestion
 from twin.scenario.confidence import Z
 from twin.scenario.formulas import NO, UNKNOWN, YES
 from twin.scenario.integrity import check_finished
-from twin.scenario.results import open_scenario
+from twin.scenario.results import PLAIN, open_scenario
 from twin.solve.nodes import OK
 
 if TYPE_CHECKING:
@@ -46,30 +46,64 @@ def compare_arms(folder: str | Path, reference: str | None = None) -> tuple[pd.D
     References:
         Wilson 1927, doi:10.1080/01621459.1927.10502953. Agresti and Min 2005, doi:10.1002/sim.1781.
     """
+    ds = open_scenario(folder)
+    refuse_incomplete(ds, str(folder))
+    check_finished(Path(folder), contents=True)
+    return compare_dataset(ds, reference)
+
+
+def refuse_incomplete(ds: xr.Dataset, where: str) -> None:
+    """Refuse a run that is not complete.
+
+    Raises:
+        ScenarioError: It is not.
+    """
+    if not ds.attrs["complete"]:
+        raise ScenarioError("the run is not complete", where=where, fix="twin scenario resume FOLDER")
+
+
+def measures(ds: xr.Dataset) -> tuple[list[str], list[str]]:
+    """Names of the endpoints, derived ones among them, and of the criteria of a result."""
+    criteria = list(ds.attrs["responders"])
+    return [str(name) for name in ds.data_vars if name not in (*PLAIN, *criteria)], criteria
+
+
+def compare_dataset(
+    ds: xr.Dataset,
+    reference: str | None = None,
+    names: Collection[str] | None = None,
+    shown: Collection[str] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of `compare_arms` of a result that is open; its files are not checked again.
+
+    Args:
+        ds: Result of a complete run, as `open_scenario` gives it.
+        reference: The arm that others are compared with; default that of the scenario.
+        names: Endpoints and criteria; default all.
+        shown: Arms that get a row; default all.
+
+    Raises:
+        ScenarioError: No such arm.
+    """
     import pandas as pd
 
-    ds = open_scenario(folder)
-    if not ds.attrs["complete"]:
-        raise ScenarioError("the run is not complete", where=str(folder), fix="twin scenario resume FOLDER")
-    check_finished(Path(folder), contents=True)
     arms = [str(name) for name in ds["arm"].to_numpy()]
     reference = reference or str(ds.attrs["reference"])
     if reference not in arms:
         raise ScenarioError(f"there is no arm {reference!r}", where="reference", fix=suggestion(reference, arms))
     base = arms.index(reference)
-    criteria = list(ds.attrs["responders"])
-    plain = ("status", "level", "band", "band_rank_error", *criteria)
-    endpoints = [str(name) for name in ds.data_vars if name not in plain]
+    rows = {index: arm for index, arm in enumerate(arms) if shown is None or arm in shown}
+    endpoints, criteria = ([n for n in found if names is None or n in names] for found in measures(ds))
     return (
-        pd.DataFrame([row for name in endpoints for row in _endpoint_rows(ds, name, arms, base)]),
-        pd.DataFrame([row for name in criteria for row in _responder_rows(ds, name, arms, base)]),
+        pd.DataFrame([row for name in endpoints for row in _endpoint_rows(ds, name, rows, base)]),
+        pd.DataFrame([row for name in criteria for row in _responder_rows(ds, name, rows, base)]),
     )
 
 
-def _endpoint_rows(ds: xr.Dataset, name: str, arms: list[str], base: int) -> list[Mapping[str, object]]:
+def _endpoint_rows(ds: xr.Dataset, name: str, arms: Mapping[int, str], base: int) -> list[Mapping[str, object]]:
     reference = ds[name].isel(arm=base).to_numpy()
     rows = []
-    for index, arm in enumerate(arms):
+    for index, arm in arms.items():
         values = reference if index == base else ds[name].isel(arm=index).to_numpy()
         failed = int((ds["status"].isel(arm=index).to_numpy() != OK).sum())
         known = values[~np.isnan(values)]
@@ -81,20 +115,27 @@ def _endpoint_rows(ds: xr.Dataset, name: str, arms: list[str], base: int) -> lis
             "failed": failed,
             "undefined": len(values) - len(known) - failed,
             "mean": mean_of(known),
-            **_quantiles(known, ""),
+            **quantiles(known, ""),
         }
         if index != base:
-            with np.errstate(invalid="ignore"):  # infinite in both arms: no difference is known
-                difference = values - reference
-            difference = difference[~np.isnan(difference)]
-            middle = mean_of(difference)
-            half = (
-                Z * float(np.std(difference, ddof=1)) / math.sqrt(len(difference)) if _spreads(difference) else math.nan
-            )
-            row |= {"difference": middle, "lower": middle - half, "upper": middle + half}
-            row |= {**_quantiles(difference, "difference_"), "pairs": len(difference)}
+            row |= paired_differences(values, reference)
         rows.append(row)
     return rows
+
+
+def paired_differences(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """The differences of the same patients: their mean with its 95 % interval, quantiles, and how many are known."""
+    with np.errstate(invalid="ignore"):  # infinite in both arms: no difference is known
+        difference = values - reference
+    difference = difference[~np.isnan(difference)]
+    middle, error = mean_of(difference), standard_error(difference)
+    found = {"difference": middle, "lower": middle - Z * error, "upper": middle + Z * error}
+    return {**found, **quantiles(difference, "difference_"), "pairs": len(difference)}
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of the mean; not a number where there are fewer than two values, or an infinite one."""
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if _spreads(values) else math.nan
 
 
 def mean_of(values: np.ndarray) -> float:
@@ -106,30 +147,35 @@ def _spreads(values: np.ndarray) -> bool:
     return len(values) > 1 and bool(np.isfinite(values).all())
 
 
-def _quantiles(values: np.ndarray, prefix: str) -> dict[str, float]:
+def quantiles(values: np.ndarray, prefix: str) -> dict[str, float]:
+    """The 5, 25, 50, 75 and 95 % quantiles of known values, infinite ones among them."""
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
     # An infinite value has a rank but cannot be interpolated with: take the one below.
     found = np.quantile(values, levels, method="inverted_cdf") if len(values) else np.full(len(levels), np.nan)
     return {f"{prefix}q{round(100 * level):02d}": float(x) for level, x in zip(levels, found, strict=True)}
 
 
-def _responder_rows(ds: xr.Dataset, name: str, arms: list[str], base: int) -> list[Mapping[str, object]]:
+def _responder_rows(ds: xr.Dataset, name: str, arms: Mapping[int, str], base: int) -> list[Mapping[str, object]]:
     reference = ds[name].isel(arm=base).to_numpy()
     rows = []
-    for index, arm in enumerate(arms):
+    for index, arm in arms.items():
         answers = reference if index == base else ds[name].isel(arm=index).to_numpy()
         known, yes = int((answers != UNKNOWN).sum()), int((answers == YES).sum())
         row = {"criterion": name, "formula": ds.attrs["responders"][name], "arm": arm, "patients": known}
         row |= {"unknown": len(answers) - known, **dict(zip(("share", "low", "high"), wilson(yes, known), strict=True))}
         if index != base:
-            pairs = int(((answers != UNKNOWN) & (reference != UNKNOWN)).sum())
-            gained = int(((answers == YES) & (reference == NO)).sum())
-            lost = int(((answers == NO) & (reference == YES)).sum())
-            found = paired_shares(gained, lost, pairs)
-            row |= {"pairs": pairs, "gained": gained, "lost": lost}
-            row |= dict(zip(("difference", "lower", "upper"), found, strict=True))
+            row |= paired_answers(answers, reference)
         rows.append(row)
     return rows
+
+
+def paired_answers(answers: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """The answers of the same patients: who gained and lost, and the difference of shares with its 95 % interval."""
+    pairs = int(((answers != UNKNOWN) & (reference != UNKNOWN)).sum())
+    gained = int(((answers == YES) & (reference == NO)).sum())
+    lost = int(((answers == NO) & (reference == YES)).sum())
+    found = dict(zip(("difference", "lower", "upper"), paired_shares(gained, lost, pairs), strict=True))
+    return {"pairs": pairs, "gained": gained, "lost": lost, **found}
 
 
 def wilson(yes: int, of: int) -> tuple[float, float, float]:

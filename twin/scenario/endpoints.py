@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Real
 from types import ModuleType
 from typing import Literal, get_args
@@ -94,6 +94,21 @@ class Endpoint:
         if self.start is not None and self.stop is not None and not self.start < self.stop:
             found = f"the window from {self.start:g} to {self.stop:g} is empty"
             raise ScenarioError(found, where=where, expected="a stop later than the start")
+
+    @property
+    def formula(self) -> str:
+        """It in one line: the kind, what it is of, and what is set otherwise than by default.
+
+        Example:
+            >>> Endpoint("time_above", "V", threshold=2.0, stop=5.0).formula
+            'time_above(V, threshold=2, stop=5)'
+        """
+        set_ = [
+            f"{item.name}={value if isinstance(value, str) else format(value, '.12g')}"
+            for item in fields(self)[2:]
+            if (value := getattr(self, item.name)) != item.default
+        ]
+        return f"{self.kind}({', '.join([self.of, *set_])})"
 
     @property
     def moments(self) -> tuple[float, ...]:

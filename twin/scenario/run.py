@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,7 @@ def _begin(journal: Journal, scenario: Scenario, width: int, origin: Path | None
             "arms": list(scenario.arm_names),
             "width": width,
             "chunks": -(-scenario.cohort.size // width),
+            "versions": {name: version(name) for name in ("cytotwin", "jax", "numpy")},
         },
     )
 

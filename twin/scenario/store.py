@@ -16,6 +16,7 @@ import numpy as np
 
 from twin.cohort.bands import Quantiles
 from twin.errors import LibraryError, StoreError
+from twin.experiment.show import as_lines
 from twin.scenario.durable import PART, checksum, checksum_of, plain_faults, write_whole
 from twin.scenario.formulas import NO, UNKNOWN, YES
 from twin.scenario.scenario import FORMAT, Scenario
@@ -192,13 +193,22 @@ class Store:
             "model_fingerprint": scenario.model.fingerprint,
             "cohort_fingerprint": scenario.cohort.fingerprint,
             "reference": scenario.reference_name,
+            "experiments": self._experiments(),
+            "endpoints": {name: item.formula for name, item in scenario.endpoints.items()},
             "derived": dict(scenario.derived),
             "responders": dict(scenario.responders),
             "solver": scenario.solver,
             "rtol": scenario.rtol,
             "atol": scenario.atol,
             "max_steps": scenario.max_steps,
+            "seed": int(scenario.seed),
+            "cohort_seed": scenario.cohort.seed,
         }
+
+    def _experiments(self) -> dict[str, list[str]]:
+        """What is done in words, by arm where arms have an experiment of their own; "" stands for the others."""
+        every = {"": self.scenario.experiment, **self.scenario.experiments}
+        return {name: as_lines(experiment) for name, experiment in every.items()}
 
     def write(self, arm: int, chunk: int, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
         """Write a chunk of an arm to the disk.
@@ -258,6 +268,10 @@ def _flags(meaning: Mapping[int, str]) -> dict[str, object]:
     return {"flag_values": list(meaning), "flag_meanings": list(meaning.values())}
 
 
+NEEDED = ("arm", "endpoint", "unit", "parameter", "time", "values", "status", "parameters")
+"""Arrays that every store has."""
+
+
 def open_store(folder: Path):
     """The raw arrays of a store as a dataset; values are read when they are used.
 
@@ -270,7 +284,13 @@ def open_store(folder: Path):
     if not (path / _META).is_file():
         raise StoreError("no scenario was run into it", where=str(folder), fix="twin scenario run FILE --out FOLDER")
     try:
-        return xr.open_zarr(path, consolidated=False, chunks=None, decode_times=False, mask_and_scale=False)
+        # Format 3 alone: that has no codec which unpickles.
+        raw = xr.open_zarr(
+            path, consolidated=False, chunks=None, decode_times=False, mask_and_scale=False, zarr_format=3
+        )
+        if missing := [name for name in NEEDED if name not in raw]:
+            raise KeyError(f"there is no array {missing[0]!r}")
+        return raw
     except (OSError, ValueError, KeyError) as error:
         said = f"the store cannot be read ({error})"
         raise StoreError(said, where=str(path), fix="resume: what is damaged is made again") from error

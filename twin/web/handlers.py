@@ -19,7 +19,9 @@ REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src
 PLAIN_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
 
-class _Plain(RequestHandler):
+class Plain(RequestHandler):
+    """An answer that nothing is read into, and a refusal in plain text."""
+
     def set_default_headers(self) -> None:
         """Nothing is guessed, passed on or kept."""
         for name, value in PLAIN_HEADERS.items():
@@ -32,7 +34,7 @@ class _Plain(RequestHandler):
         self.finish(text)
 
 
-class Refusal(_Plain):
+class Refusal(Plain):
     """The answer to a request that does not pass the gate."""
 
     def initialize(self, status: int, text: str) -> None:
@@ -44,7 +46,7 @@ class Refusal(_Plain):
         self.refuse(self.status, self.text)
 
 
-class Entrance(_Plain):
+class Entrance(Plain):
     """The first request, with the token in the link: it becomes a cookie and leaves the address bar."""
 
     def initialize(self, gate: Gate) -> None:
@@ -61,7 +63,7 @@ class Entrance(_Plain):
         self.redirect(path + (f"?{urlencode(rest)}" if rest else ""))
 
 
-class Download(_Plain):
+class Download(Plain):
     """Courses of the view in the query, computed anew: what is saved is what the link says, whoever draws it."""
 
     def initialize(self, served: Served) -> None:
@@ -82,7 +84,7 @@ class Download(_Plain):
         self.finish(body)
 
 
-class Report(_Plain):
+class Report(Plain):
     """A report of the folder, shown without any rights."""
 
     def initialize(self, folder: Folder) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from twin.errors import TwinError
+from twin.web.address import free_port, link_to
 from twin.web.compute import compute
 from twin.web.security import Folder, Gate, gate, is_loopback, new_token
 from twin.web.served import Served
@@ -52,7 +51,7 @@ class Serving:
         self, served: Served, folder: Folder | None, host: str, port: int, origins: Sequence[str] = ()
     ) -> None:
         self.served, self.folder, self.host = served, folder, host
-        self.port = _free_port(host, port)
+        self.port = free_port(host, port)
         self.token = None if is_loopback(host) else new_token()
         self.gate = gate(host, self.port, self.token, origins)
         self.server = _server(served, folder, host, self.port, self.gate)
@@ -60,8 +59,7 @@ class Serving:
     @property
     def link(self) -> str:
         """Where to point a browser, the token with it."""
-        name = socket.gethostname() if self.host == "0.0.0.0" else self.host
-        return f"http://{name}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+        return link_to(self.host, self.port, self.token)
 
     def warm(self) -> float:
         """Compile the program of the first picture; seconds that it took.
@@ -131,21 +129,3 @@ def _server(served: Served, folder: Folder | None, host: str, port: int, entranc
     )
     put_gate_before(server._tornado, entrance)
     return server
-
-
-def _free_port(host: str, port: int) -> int:
-    """The port itself if it can be had, or a free one for 0."""
-    if ":" in host:
-        # Bokeh's list of allowed origins knows no addresses of version 6.
-        raise TwinError(
-            f"{host!r} is an address of IP version 6", where="--host", expected="a name, or one of version 4"
-        )
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-            found = f"port {port} is taken" if taken else f"nothing can listen at {host!r}, port {port} ({error})"
-            raise TwinError(found, where="twin serve", fix="give another --port, or --port 0 for any") from error
-        return int(probe.getsockname()[1])

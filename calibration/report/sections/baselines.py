@@ -8,11 +8,11 @@ import pandas as pd
 
 from calibration.report import canvas
 from calibration.report.formats import forecaster, is_missing, natural, number, percent, shorten
-from calibration.report.markup import Markup, tag
 from calibration.report.sections.frame import WIDTH, section
 from calibration.report.tables import Column, folded, mark, note, numeric, table
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.gap import Gap
+from twin.markup import Markup, tag
 
 WHAT: Mapping[str, str] = {
     "mean": "what was measured in calibration, averaged",

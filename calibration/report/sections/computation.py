@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from calibration.report.formats import number
-from calibration.report.markup import Markup, tag
 from calibration.report.sections.frame import nothing, open_if_short, section
 from calibration.report.tables import Column, entries, folded, numeric
 from calibration.sim2real.assessment import Assessment
+from twin.markup import Markup, tag
 
 
 def diagnostics_section(assessment: Assessment) -> Markup:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from calibration.report.markup import Markup, join, tag
 from calibration.report.sections.frame import nothing, section
 from calibration.report.tables import Column, entries, mark, note, table
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.credibility import Credibility
+from twin.markup import Markup, join, tag
 
 WORDS = ("met", "not met", "not tested")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from calibration.report.markup import Markup, tag
 from calibration.report.panel_figure import draw_panels
 from calibration.report.panels import choose_panels
 from calibration.report.sections.frame import section
 from calibration.sim2real.assessment import Assessment
+from twin.markup import Markup, tag
 
 
 def data_section(assessment: Assessment) -> Markup:

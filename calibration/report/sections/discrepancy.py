@@ -7,10 +7,10 @@ import pandas as pd
 
 from calibration.report import canvas
 from calibration.report.formats import number, percent, shorten
-from calibration.report.markup import Markup, join, tag
 from calibration.report.sections.frame import WIDTH, open_if_short, section
 from calibration.report.tables import Column, mark, numeric
 from calibration.sim2real.assessment import Assessment
+from twin.markup import Markup, join, tag
 
 MOST_PANELS = 12
 KEYS = ["observable", "experiment", "subject"]

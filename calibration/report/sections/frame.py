@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from calibration.report.markup import Markup, tag
 from calibration.report.tables import Column, folded, table
+from twin.markup import Markup, tag
 
 SHORT = 10  # tables up to this many rows stand open on the page
 WIDTH, MOST_ROWS = 440, 40  # of figures with one row per name

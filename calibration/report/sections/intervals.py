@@ -10,10 +10,10 @@ from scipy.stats import binom, binomtest
 
 from calibration.report import canvas
 from calibration.report.formats import number, percent
-from calibration.report.markup import Markup, tag
 from calibration.report.sections.frame import nothing, section
 from calibration.report.tables import numbers
 from calibration.sim2real.assessment import Assessment
+from twin.markup import Markup, tag
 
 
 def intervals_section(assessment: Assessment) -> Markup:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from calibration.report.formats import humanise
-from calibration.report.markup import Markup, join, tag
 from calibration.report.sections.frame import nothing, section
 from calibration.report.tables import Column, mark, note, table, truth
 from calibration.sim2real.assessment import Assessment
+from twin.markup import Markup, join, tag
 
 LAYERS: Mapping[str, tuple[str, str]] = {
     "L0": ("Verification", "Does the machinery compute what it claims?"),

@@ -7,10 +7,10 @@ import pandas as pd
 
 from calibration.report import canvas
 from calibration.report.formats import is_missing, number, shorten, show
-from calibration.report.markup import Markup, join, tag
 from calibration.report.sections.frame import MOST_ROWS, WIDTH, section
 from calibration.report.tables import Column, as_is, folded, inside, note, numeric, table, truth
 from calibration.sim2real.assessment import Assessment
+from twin.markup import Markup, join, tag
 
 MOST_OPEN = 16  # a longer table would bury what follows it
 

@@ -7,10 +7,10 @@ import pandas as pd
 
 from calibration.report import canvas
 from calibration.report.formats import number, shorten
-from calibration.report.markup import Markup, tag
 from calibration.report.sections.frame import MOST_ROWS, WIDTH, nothing, open_if_short, section
 from calibration.report.tables import Column, numbers, numeric
 from calibration.sim2real.assessment import Assessment
+from twin.markup import Markup, tag
 
 _ASK_TESTS = (
     "Many data sets are drawn from the calibrated twin and summarised as the real one is. p is how often the "

@@ -12,12 +12,12 @@ import pytest
 import synthetic
 
 from calibration.report.formats import flatten, humanise, number, percent, show, two_places
-from calibration.report.markup import Markup, escape, tag
 from calibration.report.panel_figure import held_out_spans
 from calibration.report.panels import choose_panels, fold_label
 from calibration.report.sections.layers import layer_words
 from calibration.report.sections.parameters import comparable
 from calibration.report.tables import mark, truth
+from twin.markup import Markup, escape, tag
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twin.experiment.experiment import Bolus, Change, Equilibration, Experiment, Infusion, Reset
+from twin.experiment.show import as_lines
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -34,3 +35,17 @@ def test_everything_that_is_done_is_shown_and_escaped() -> None:
 
 def test_nothing_done_is_said() -> None:
     assert "nothing is done" in Experiment(t0=-1.0)._repr_html_()
+
+
+def test_what_is_done_in_lines() -> None:
+    experiment = Experiment(
+        doses=[Bolus("gut", 4.02, unit="mg", every=12, count=3)],
+        changes=[Change("p", "p * (1 - e)", start=1.5)],
+        equilibrate=Equilibration(),
+    )
+    assert as_lines(experiment) == [
+        "bolus gut = 4.02 mg at 0, 3 times every 12",
+        "equilibration before, for 1e+06 at most",
+        "change p = p * (1 - e) from 1.5 to the end",
+    ]
+    assert as_lines(Experiment()) == []

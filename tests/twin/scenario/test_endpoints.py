@@ -71,3 +71,10 @@ def test_faults_of_formulas() -> None:
         Formulas(["peak"], {}, {"x": "peak + 2"})
     with pytest.raises(CyclicAssignmentError, match="x"):
         Formulas(["peak"], {"x": "y", "y": "x"}, {})
+
+
+def test_an_endpoint_as_a_formula() -> None:
+    assert Endpoint("peak", "log10(V + 1)").formula == "peak(log10(V + 1))"
+    crossing = Endpoint("first_crossing", "A", threshold=0.5, direction="down", otherwise=99)
+    assert crossing.formula == "first_crossing(A, threshold=0.5, direction=down, otherwise=99)"
+    assert Endpoint("area", "A", start=0.0, stop=1234567.5).formula == "area(A, start=0, stop=1234567.5)"

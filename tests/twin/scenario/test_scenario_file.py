@@ -144,3 +144,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["scenario", "status", str(out)]) == 1
     assert main(["scenario", "compare", str(out)]) == 2
     assert "the run is not complete" in capsys.readouterr().err
+
+
+def test_the_examples_of_a_trial_have_the_same_patients() -> None:
+    first, weaker = (twin.read_scenario(EXAMPLE.with_name(f"antiviral_{name}.yaml")) for name in ("scenario", "weaker"))
+    assert first.cohort.fingerprint == weaker.cohort.fingerprint and first.cohort.size == weaker.cohort.size
+    assert set(weaker.arm_names) < set(first.arm_names)

@@ -22,6 +22,24 @@ DRAWN_AFTER = """before => {
   const panel = inside.map((root) => root.querySelector(".twin-controls")).find((found) => found);
   return panel && Number(panel.dataset.drawn) > before && !panel.dataset.busy;
 }"""
+TEXTS = """() => {
+  const found = [];
+  const walk = (root) => {
+    for (const e of root.querySelectorAll("*")) {
+      if (e.shadowRoot) walk(e.shadowRoot);
+      // Words have letters or digits; the dots of a toolbar are a picture, which needs less (1.4.11).
+      const own = [...e.childNodes].some((n) => n.nodeType === 3 && /[\\p{L}\\d]/u.test(n.textContent));
+      if (!own || !e.getClientRects().length || ["STYLE", "SCRIPT", "OPTION"].includes(e.tagName)) continue;
+      let ground = "rgba(0, 0, 0, 0)";
+      for (let a = e; a && ground === "rgba(0, 0, 0, 0)"; a = a.parentElement || a.getRootNode().host)
+        ground = getComputedStyle(a).backgroundColor;
+      found.push([e.textContent.trim().slice(0, 40), getComputedStyle(e).color, ground]);
+    }
+  };
+  walk(document.body);
+  return found;
+}"""
+"""Words of the page with their colour and that of the ground they stand on."""
 MISSING = "no Chromium: put one on PATH or name it in CYTOTWIN_CHROMIUM"
 
 
@@ -84,3 +102,9 @@ def after(page: Any, act: Any) -> None:
     before = drawn(page)
     act()
     page.wait_for_function(DRAWN_AFTER, arg=before, timeout=60_000)
+
+
+def colour_of(text: str) -> str:
+    """A colour as a style sheet computes it, ``rgb(10, 88, 150)``, in hexadecimal."""
+    numbers = text[text.index("(") + 1 : -1].split(",")[:3]
+    return "#" + "".join(f"{int(float(number)):02x}" for number in numbers)

@@ -1,4 +1,4 @@
-"""What the tests of the page share: a small model that is not in the library, and a twin of it."""
+"""What the tests of the pages share: a small model that is not in the library, a twin of it, and finished scenarios."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 import twin
+from tests.twin.web.store_runs import run_all
 from twin.web.served import Served, serve_model, serve_posterior
 
 HOSTILE = "<script>alert(1)</script>"
@@ -70,3 +71,9 @@ def posterior_file(tmp_path_factory: pytest.TempPathFactory, model: twin.Model) 
 def calibrated(posterior_file: Path, model: twin.Model) -> Served:
     given = twin.Experiment(doses=[twin.Bolus("gut", 10.0)])
     return serve_posterior(posterior_file, model, until=24.0, patients=20, given=given)
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """Folders of three finished scenarios; the second has the patients of the first."""
+    return run_all(tmp_path_factory.mktemp("stores"))

@@ -14,7 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.twin.web.browser import MISSING, after, browser, chromium, opened, serving
+from tests.twin.web.browser import MISSING, TEXTS, after, browser, chromium, colour_of, opened, serving
 
 pytestmark = [
     pytest.mark.slow,
@@ -31,23 +31,6 @@ BAND = """() => {
   const models = Bokeh.documents.flatMap((d) => [...d._all_models.values()]);
   const { q05, q95 } = models.findLast((m) => m.type === "ColumnDataSource" && m.data.middle !== undefined).data;
   return Array.from(q95, (high, at) => high - q05[at]);
-}"""
-TEXTS = """() => {
-  const found = [];
-  const walk = (root) => {
-    for (const e of root.querySelectorAll("*")) {
-      if (e.shadowRoot) walk(e.shadowRoot);
-      // Words have letters or digits; the dots of a toolbar are a picture, which needs less (1.4.11).
-      const own = [...e.childNodes].some((n) => n.nodeType === 3 && /[\\p{L}\\d]/u.test(n.textContent));
-      if (!own || !e.getClientRects().length || ["STYLE", "SCRIPT", "OPTION"].includes(e.tagName)) continue;
-      let ground = "rgba(0, 0, 0, 0)";
-      for (let a = e; a && ground === "rgba(0, 0, 0, 0)"; a = a.parentElement || a.getRootNode().host)
-        ground = getComputedStyle(a).backgroundColor;
-      found.push([e.textContent.trim().slice(0, 40), getComputedStyle(e).color, ground]);
-    }
-  };
-  walk(document.body);
-  return found;
 }"""
 
 
@@ -171,11 +154,7 @@ def test_a_calibrated_twin(program: Any, tmp_path: Path) -> None:
 def test_words_stand_out(page: Any) -> None:
     from twin.web.palette import contrast
 
-    def colour(text: str) -> str:
-        numbers = text[text.index("(") + 1 : -1].split(",")[:3]
-        return "#" + "".join(f"{int(float(number)):02x}" for number in numbers)
-
     found = page.evaluate(TEXTS)
     assert len(found) > 40
-    faint = [(words, ink, ground) for words, ink, ground in found if contrast(colour(ink), colour(ground)) < 4.5]
+    faint = [(words, ink, ground) for words, ink, ground in found if contrast(colour_of(ink), colour_of(ground)) < 4.5]
     assert faint == []

@@ -7,7 +7,7 @@ import re
 
 # Characters that HTML forbids even as references; a name read from a damaged file may hold them.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_VOID = frozenset({"br", "hr", "img", "meta", "link"})
+_VOID = frozenset({"br", "hr", "img", "input", "meta", "link"})
 
 
 class Markup(str):

@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.optimize import minimize
 
-from calibration.population.distribution import by_group, components
+from calibration.population.distribution import by_group, by_occasion, components
 from calibration.population.marginal import MarginalLikelihood, Modes
 from calibration.population.virtual import Within, virtual_cohort
 from calibration.problem import Problem
@@ -43,7 +43,8 @@ class PopulationFit:
         theta: Estimates on the estimation scale, in the order of ``likelihood.names``.
         nllh: Negative log of the marginal likelihood, best start first.
         covariance: Inverse of its Hessian, estimation scale; NaN for entries on a bound.
-        eta: Most probable deviations of the subjects, standard normal scale.
+        eta: Most probable deviations of the subjects and of their occasions, standard normal scale, in the order of
+            ``likelihood.deviations``.
         eta_sd: Their conditional standard deviations.
         converged: Whether the search for the best start ended at a maximum; for SAEM whether no entry moved by a tenth
             of its standard error in the second half of the iterations with falling steps.
@@ -87,7 +88,7 @@ class PopulationFit:
             estimate, rate = float(linear(value, entry.scale)), float(slope(value, entry.scale))
             lower, upper = linear(value + NINETY_FIVE * se * np.array([-1.0, 1.0]), entry.scale)
             cv = np.nan
-            if entry.role == "between" and (of := scales[entry.parameter]) in BASES:
+            if entry.role in ("between", "occasions") and (of := scales[entry.parameter]) in BASES:
                 cv = 100.0 * np.sqrt(np.expm1((value * np.log(BASES[of])) ** 2))
             rows[name] = {
                 "estimate": estimate,
@@ -104,21 +105,41 @@ class PopulationFit:
         """Variances, covariances and correlations of the deviations, estimation scale, errors by the delta method.
 
         Returns:
-            Columns kind ("variance", "covariance", "correlation"), first, second, estimate, se.
+            Columns kind ("variance", "covariance", "correlation", "variance between occasions"), first, second,
+            estimate, se.
         """
         likelihood = self.likelihood
         return components(likelihood.problem.parameters, self.vector, likelihood.positions, self.covariance)
 
     @cached_property
     def individuals(self) -> pd.DataFrame:
-        """Empirical-Bayes estimates on the linear scale: a row per subject or experiment, a column per parameter."""
+        """Empirical-Bayes estimates on the linear scale: a row per subject or experiment, a column per parameter.
+
+        Where a parameter differs between a subject's occasions too, this is the subject's own value, to which a new
+        occasion would add nothing on average; those of its occasions are in `occasions`.
+        """
         return by_group(self.likelihood.problem.parameters, self.vector)
+
+    @cached_property
+    def occasions(self) -> pd.DataFrame:
+        """Empirical-Bayes estimates of the parameters that differ between occasions, on the linear scale.
+
+        Returns:
+            A row per subject and experiment, a column per parameter with ``between_occasions``; none without any.
+        """
+        return by_occasion(self.likelihood.problem.parameters, self.vector, scores=False)
 
     @property
     def shrinkage(self) -> pd.Series:
-        """Share of the spread that the individual estimates lost: 1 - sd(deviation / spread), by parameter."""
-        scores = by_group(self.likelihood.problem.parameters, self.vector, lambda slot, v, i: slot.score(v, i))
-        return (1.0 - scores.std(ddof=0)).rename("shrinkage")
+        """Share of the spread that the individual estimates lost: 1 - sd(deviation / spread).
+
+        Returns:
+            By parameter for the deviations of the subjects, by ``<parameter>_kappa`` for those of their occasions.
+        """
+        parameters = self.likelihood.problem.parameters
+        scores = by_group(parameters, self.vector, lambda slot, v, i: slot.score(v, i)).std(ddof=0)
+        own = by_occasion(parameters, self.vector, scores=True).std(ddof=0).add_suffix("_kappa")
+        return (1.0 - pd.concat([scores, own])).rename("shrinkage")
 
     def cohort(
         self,
@@ -128,6 +149,7 @@ class PopulationFit:
         within: Within = None,
         constraints: Sequence[str] = (),
         covariates: Mapping[str, Any] | None = None,
+        occasion: bool = True,
     ) -> Cohort:
         """Virtual subjects from the fitted distribution; the uncertainty of its numbers is left out.
 
@@ -138,6 +160,8 @@ class PopulationFit:
                 empirical-Bayes estimates. Others are drawn again: `Cohort.acceptance` is the share that was kept.
             constraints: Further comparisons that each subject fulfils.
             covariates: A distribution, number or formula for every covariate that an effect uses.
+            occasion: Whether each subject is met on an occasion, whose deviation is drawn too where parameters differ
+                between occasions; otherwise it has its own values, to which occasions add.
 
         Raises:
             ProblemError: a covariate is not given, a range has no parameter or is in the wrong order, or a parameter
@@ -148,7 +172,7 @@ class PopulationFit:
             >>> cohort = found.cohort(1000, seed=0, within={"CL": (1.0, 6.0)})
             >>> cohort.acceptance
         """
-        return virtual_cohort(self, size, seed, within, constraints, covariates)
+        return virtual_cohort(self, size, seed, within, constraints, covariates, occasion)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"

@@ -1,7 +1,8 @@
 """The marginal likelihood by importance sampling, with its Monte-Carlo error: no approximation of the integral.
 
-Each subject's integral over its deviations is the mean of ``p(y | eta) p(eta) / q(eta)`` over draws of a multivariate t
-density q with 5 degrees of freedom around the most probable deviations, whose tails are heavier.
+Each subject's integral over its deviations, those of its occasions included, is the mean of ``p(y | eta) p(eta) /
+q(eta)`` over draws of a multivariate t density q with 5 degrees of freedom around the most probable deviations, whose
+tails are heavier.
 
 References:
     Kuhn & Lavielle (2005), doi:10.1016/j.csda.2004.07.002, section 4; Kloek & van Dijk (1978), doi:10.2307/1913641.
@@ -12,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 from scipy.special import logsumexp
 
@@ -57,22 +58,47 @@ def importance_sampling(fit: PopulationFit, *, draws: int = 1000, seed: int = 0)
     groups, likelihood = Groups(fit.likelihood), fit.likelihood
     modes = likelihood.modes(fit.theta[None], fit.eta[None])
     covariance = np.linalg.inv(modes.curvature[0])
-    centre, size = modes.eta[0][groups.eta], groups.eta.shape[1]
-    roots = np.linalg.cholesky(covariance[groups.eta[:, :, None], groups.eta[:, None, :]])
-    log_det = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
-    density = stats.multivariate_t(np.zeros(size), np.eye(size), df=TAILS)
-    rng = np.random.default_rng([seed, 13])
+    proposals = [_Proposal(modes.eta[0], covariance, at) for at in _deviations_of(groups)]
+    largest, rng = max(len(proposal.at) for proposal in proposals), np.random.default_rng([seed, 13])
     weights = []
     for _ in range(-(-draws // LANES)):
-        t = rng.standard_normal((LANES, len(centre), size))
-        t /= np.sqrt(rng.chisquare(TAILS, (LANES, len(centre), 1)) / TAILS)
-        eta = centre + np.einsum("gij,cgj->cgi", roots, t)
-        prior = -0.5 * np.sum(eta**2, axis=2) - 0.5 * size * np.log(2 * np.pi)
-        proposal = np.reshape(density.logpdf(t.reshape(-1, size)), t.shape[:2]) - log_det
-        weights.append(groups.log_likelihood(fit.theta, eta) + prior - proposal)
+        flat, against = np.zeros((LANES, len(likelihood.deviations))), []
+        normal = rng.standard_normal((LANES, len(proposals), largest))
+        tails = np.sqrt(rng.chisquare(TAILS, (LANES, len(proposals), 1)) / TAILS)
+        for group, proposal in enumerate(proposals):
+            flat[:, proposal.at], log_density = proposal.at_draws(normal[:, group] / tails[:, group])
+            prior = -0.5 * np.sum(flat[:, proposal.at] ** 2 + np.log(2 * np.pi), axis=1)
+            against.append(prior - log_density)
+        of_occasions = groups.log_likelihood(fit.theta, groups.at(flat))
+        weights.append(of_occasions.sum(axis=2) + np.stack(against, axis=1))
     log_weight = np.concatenate(weights)
     count = len(log_weight)
     of_group = logsumexp(log_weight, axis=0) - np.log(count)
     relative = np.exp(log_weight - of_group)  # mean 1
     error = np.sqrt(np.sum(relative.var(axis=0, ddof=1) / count))
     return ImportanceSampled(-2.0 * float(of_group.sum()), 2.0 * float(error), count / (relative**2).mean(axis=0))
+
+
+def _deviations_of(groups: Groups) -> list[Int[np.ndarray, " deviation"]]:
+    """Positions of each group's deviations, those of its occasions after its own."""
+    return [
+        np.concatenate([eta, kappa[has].ravel()])
+        for eta, kappa, has in zip(groups.eta, groups.kappa, groups.has, strict=True)
+    ]
+
+
+class _Proposal:
+    """A multivariate t density around a group's most probable deviations."""
+
+    def __init__(self, mode: np.ndarray, covariance: np.ndarray, at: Int[np.ndarray, " deviation"]) -> None:
+        self.at, self._centre = at, mode[at]
+        self._root = np.linalg.cholesky(covariance[np.ix_(at, at)])
+        self._log_det = float(np.log(np.diagonal(self._root)).sum())
+        self._density = stats.multivariate_t(np.zeros(len(at)), np.eye(len(at)), df=TAILS)
+
+    def at_draws(
+        self, t: Float[np.ndarray, "draw largest"]
+    ) -> tuple[Float[np.ndarray, "draw deviation"], Float[np.ndarray, " draw"]]:
+        """Deviations and their log densities, from draws of a standard t in as many directions or more."""
+        t = t[:, : len(self.at)]
+        return self._centre + t @ self._root.T, self._density.logpdf(t) - self._log_det

@@ -57,7 +57,8 @@ class MarginalLikelihood:
     """Marginal likelihood of a problem whose parameters vary between subjects.
 
     Args:
-        problem: A problem with at least one estimate that has a spread (``between``).
+        problem: A problem with at least one estimate that has a spread (``between``); its deviations are those of the
+            subjects and, with ``between_occasions``, of their occasions.
 
     Attributes:
         names: Entries of the population's vector: typical values, spreads, shared parameters, noise.
@@ -71,15 +72,15 @@ class MarginalLikelihood:
     """
 
     def __init__(self, problem: Problem) -> None:
-        roles = np.array([entry.role for entry in problem.parameters.entries])
-        if not (roles == "eta").any():
+        deviates = np.array([entry.is_deviation for entry in problem.parameters.entries])
+        if not deviates.any():
             raise ProblemError(
                 "no parameter varies around a typical value",
                 where=problem.name,
                 expected="an Estimate with per='subject' and between=",
             )
         self.problem, self._objective = problem, Objective(problem, with_prior=False)
-        self._of_eta, self._of_population = np.flatnonzero(roles == "eta"), np.flatnonzero(roles != "eta")
+        self._of_eta, self._of_population = np.flatnonzero(deviates), np.flatnonzero(~deviates)
         self.names = tuple(problem.names[index] for index in self._of_population)
         self.deviations = tuple(problem.names[index] for index in self._of_eta)
         self.lower, self.upper = problem.lower[self._of_population], problem.upper[self._of_population]

@@ -78,7 +78,7 @@ Maximise the likelihood of typical values, spreads and noise, the subjects' devi
   twin population theophylline --out theophylline
 
 The study needs parameters that vary between subjects (per="subject", between=...). FOLDER gets population.csv
-(estimates with standard errors), components.csv (variances, correlations), individuals.csv, occasions.csv where parameters
-differ between occasions, predictive_check.csv with predictive_check.png, and prediction_errors.csv (npde). The exit
-status is 1 if the search did not converge.""",
+(estimates with standard errors), components.csv (variances, correlations), individuals.csv, occasions.csv where
+parameters differ between occasions, predictive_check.csv with predictive_check.png, and prediction_errors.csv (npde).
+The exit status is 1 if the search did not converge.""",
 )

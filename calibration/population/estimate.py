@@ -233,7 +233,7 @@ def fit_population(
     ends.sort(key=lambda end: end[0])
     _, theta, modes, converged = ends[0]
     covariance = _covariance(likelihood, theta, modes)
-    sd = np.sqrt(np.diag(np.linalg.inv(modes.curvature[0])))
+    sd = likelihood.conditional_sd(modes)
     return PopulationFit(likelihood, theta, np.array([end[0] for end in ends]), covariance, modes.eta[0], sd, converged)
 
 
@@ -250,7 +250,7 @@ def _by_saem(likelihood: MarginalLikelihood, iterations: tuple[int, int], seed: 
     error = np.sqrt(np.diag(covariance))
     moved = np.ptp(path[burn + smooth // 2 :], axis=0)
     settled = bool((moved[np.isfinite(error)] < SETTLED * error[np.isfinite(error)]).all())
-    sd = np.sqrt(np.diag(np.linalg.inv(modes.curvature[0])))
+    sd = likelihood.conditional_sd(modes)
     converged = settled and bool(modes.found[0])
     return PopulationFit(likelihood, theta, modes.marginal, covariance, modes.eta[0], sd, converged, "saem", path)
 

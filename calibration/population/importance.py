@@ -19,6 +19,7 @@ from scipy.special import logsumexp
 
 from calibration.population.estimate import PopulationFit
 from calibration.population.layout import Groups
+from calibration.population.marginal import MarginalLikelihood, Modes
 from twin.errors import ProblemError
 from twin.precision import in_float64
 
@@ -57,8 +58,7 @@ def importance_sampling(fit: PopulationFit, *, draws: int = 1000, seed: int = 0)
         raise ProblemError(f"there are {draws} draws", where="importance sampling", expected=f"at least {LANES}")
     groups, likelihood = Groups(fit.likelihood), fit.likelihood
     modes = likelihood.modes(fit.theta[None], fit.eta[None])
-    covariance = np.linalg.inv(modes.curvature[0])
-    proposals = [_Proposal(modes.eta[0], covariance, at) for at in _deviations_of(groups)]
+    proposals = _proposals(likelihood, modes, groups)
     largest, rng = max(len(proposal.at) for proposal in proposals), np.random.default_rng([seed, 13])
     weights = []
     for _ in range(-(-draws // LANES)):
@@ -79,20 +79,22 @@ def importance_sampling(fit: PopulationFit, *, draws: int = 1000, seed: int = 0)
     return ImportanceSampled(-2.0 * float(of_group.sum()), 2.0 * float(error), count / (relative**2).mean(axis=0))
 
 
-def _deviations_of(groups: Groups) -> list[Int[np.ndarray, " deviation"]]:
-    """Positions of each group's deviations, those of its occasions after its own."""
-    return [
-        np.concatenate([eta, kappa[has].ravel()])
-        for eta, kappa, has in zip(groups.eta, groups.kappa, groups.has, strict=True)
-    ]
+def _proposals(likelihood: MarginalLikelihood, modes: Modes, groups: Groups) -> list[_Proposal]:
+    """One for each group, in the order of `groups`."""
+    objective, covariance = likelihood.objective, np.linalg.inv(modes.curvature[0])
+    rows = [int(np.flatnonzero((objective.place == eta[0]).any(axis=1))[0]) for eta in groups.eta]
+    made = []
+    for row in rows:
+        own = objective.place[row][objective.filled[row]]
+        made.append(_Proposal(own, modes.eta[0][own], covariance[row][: len(own), : len(own)]))
+    return made
 
 
 class _Proposal:
-    """A multivariate t density around a group's most probable deviations."""
+    """A multivariate t density around a group's most probable deviations, which stand `at` these positions."""
 
-    def __init__(self, mode: np.ndarray, covariance: np.ndarray, at: Int[np.ndarray, " deviation"]) -> None:
-        self.at, self._centre = at, mode[at]
-        self._root = np.linalg.cholesky(covariance[np.ix_(at, at)])
+    def __init__(self, at: Int[np.ndarray, " deviation"], mode: np.ndarray, covariance: np.ndarray) -> None:
+        self.at, self._centre, self._root = at, mode, np.linalg.cholesky(covariance)
         self._log_det = float(np.log(np.diagonal(self._root)).sum())
         self._density = stats.multivariate_t(np.zeros(len(at)), np.eye(len(at)), df=TAILS)
 

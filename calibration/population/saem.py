@@ -23,7 +23,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from calibration.optimise.objective import Objective
 from calibration.population.chains import Chains, Law
 from calibration.population.distribution import covariance_of
 from calibration.population.layout import Deviations, Groups
@@ -79,7 +78,6 @@ class Saem:
         self.likelihood, self.groups = likelihood, Groups(likelihood)
         self.rng = np.random.default_rng([seed, 14])
         problem, groups = likelihood.problem, self.groups
-        self._objective = Objective(problem, with_prior=False)
         self._place = {name: index for index, name in enumerate(likelihood.names)}
         self._slots = [problem.parameters.slots[name] for name in groups.names]
         for name, slot in zip(groups.names, self._slots, strict=True):
@@ -182,14 +180,14 @@ class Saem:
             return here
         likelihood = self.likelihood
         flat = self.groups.flat(drawn)
-        found = self._objective(likelihood.whole(np.tile(theta, (len(flat), 1)), flat))
+        found = likelihood.objective(likelihood.whole(np.tile(theta, (len(flat), 1)), flat))
         good = np.isfinite(found.nllh)
         if not good.any():
             return here
-        at = likelihood.positions[other]
-        averages.information += gamma * (found.curvature[good][:, at][:, :, at].mean(axis=0) - averages.information)
+        hessian = found.information[good][:, other][:, :, other].mean(axis=0)
+        averages.information += gamma * (hessian - averages.information)
         scaled = averages.information + 1e-10 * np.eye(len(other)) * np.trace(averages.information)
-        step = -np.linalg.solve(scaled, found.gradient[good][:, at].mean(axis=0))
+        step = -np.linalg.solve(scaled, found.slope[good][:, other].mean(axis=0))
         longest = LONGEST * (likelihood.upper - likelihood.lower)[other]
         moved = here + gamma * np.clip(step, -longest, longest)
         return np.clip(moved, likelihood.lower[other], likelihood.upper[other])

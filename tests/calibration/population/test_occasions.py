@@ -144,8 +144,8 @@ def test_the_maximum_recovers_both_spreads(ninety: tuple[Problem, np.ndarray]) -
     assert found.nllh[0] == pytest.approx(exact(problem.measurements.table, found.theta), rel=1e-9)
     assert (np.abs(found.theta - best) < 0.01 * error).all()
     assert (np.abs(found.theta - TRUTH) < 3 * error).all()
-    parts = found.components.set_index(["kind", "first"])
-    of_visits = parts.loc[("variance between occasions", "A")].iloc[0]
+    parts = found.components.set_index(["kind", "first", "second"])
+    of_visits = parts.loc[("variance between occasions", "A", "A")]
     assert of_visits["estimate"] == pytest.approx(found.theta[2] ** 2)
     assert of_visits["se"] == pytest.approx(2 * found.theta[2] * error[2], rel=1e-6)
 
@@ -167,7 +167,7 @@ def _made(problem: Problem, theta: np.ndarray) -> PopulationFit:
     likelihood = MarginalLikelihood(problem)
     with float64():
         modes = likelihood.modes(theta[None], np.zeros((1, len(likelihood.deviations))))
-    sd = np.sqrt(np.diag(np.linalg.inv(modes.curvature[0])))
+    sd = likelihood.conditional_sd(modes)
     return PopulationFit(
         likelihood, theta, modes.marginal, np.full((len(theta), len(theta)), np.nan), modes.eta[0], sd, True
     )

@@ -1,4 +1,4 @@
-"""The likelihood of a population with the derivatives that its groups need: many subjects cost no more directions than one.
+"""The likelihood of a population with the derivatives of its groups: many subjects take no more directions than one.
 
 The readings of a subject depend on the population's numbers and on its own deviations only. So one direction serves the
 j-th deviation of all subjects at once (Curtis, Powell & Reid 1974), and the Hessian in the deviations is one small

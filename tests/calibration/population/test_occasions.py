@@ -152,10 +152,12 @@ def test_the_maximum_recovers_both_spreads(ninety: tuple[Problem, np.ndarray]) -
 
 @pytest.mark.slow
 def test_saem_and_importance_sampling_agree_with_the_closed_form(ninety: tuple[Problem, np.ndarray]) -> None:
+    """SAEM within 0.4 standard errors: an iteration scatters by 0.6, iterations are correlated over about ten, so that the
+    average of 200 has a Monte-Carlo error of 0.13."""
     problem, best = ninety
-    found = fit_population(problem, method="saem", iterations=(100, 100), seed=1)
+    found = fit_population(problem, method="saem", seed=1)
     assert found.converged
-    assert (np.abs(found.theta - best) < 0.2 * np.sqrt(np.diag(found.covariance))).all()
+    assert (np.abs(found.theta - best) < 0.4 * np.sqrt(np.diag(found.covariance))).all()
     sampled = importance_sampling(found, draws=200)
     assert abs(sampled.objective - 2 * exact(problem.measurements.table, found.theta)) < 4 * sampled.error
     assert sampled.error < 1.5

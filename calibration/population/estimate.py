@@ -30,6 +30,11 @@ NINETY_FIVE = 1.959963984540054
 METHODS = ("focei", "saem")
 SETTLED = 0.1
 """SAEM has settled when entries move by less than this share of their standard errors."""
+FIRST_STEP = 0.3
+"""Longest first step of a search, on the estimation scale: between finite bounds L-BFGS-B takes the whole gradient for
+it, may land in a corner with no likelihood to speak of, and the line search back from there ends where it began."""
+LEFT = 1e-3
+"""A search has ended at a maximum if a Newton step promises less than this of the log-likelihood."""
 DRAWS_FOR_STARTS = 20
 """Vectors tried for each start: the one with the best marginal likelihood begins."""
 
@@ -231,10 +236,13 @@ def fit_population(
             fix="give nominal values near the truth, or raise max_steps",
         )
     ends.sort(key=lambda end: end[0])
-    _, theta, modes, converged = ends[0]
+    _, theta, modes, gradient, converged = ends[0]
     covariance = _covariance(likelihood, theta, modes)
+    free = np.isfinite(np.diag(covariance))
+    converged = converged and 0.5 * gradient[free] @ covariance[np.ix_(free, free)] @ gradient[free] < LEFT
     sd = likelihood.conditional_sd(modes)
-    return PopulationFit(likelihood, theta, np.array([end[0] for end in ends]), covariance, modes.eta[0], sd, converged)
+    nllh = np.array([end[0] for end in ends])
+    return PopulationFit(likelihood, theta, nllh, covariance, modes.eta[0], sd, bool(converged))
 
 
 def _by_saem(likelihood: MarginalLikelihood, iterations: tuple[int, int], seed: int) -> PopulationFit:
@@ -255,7 +263,9 @@ def _by_saem(likelihood: MarginalLikelihood, iterations: tuple[int, int], seed: 
     return PopulationFit(likelihood, theta, modes.marginal, covariance, modes.eta[0], sd, converged, "saem", path)
 
 
-def _search(likelihood: MarginalLikelihood, begin: np.ndarray) -> tuple[float, np.ndarray, Modes, bool] | None:
+def _search(
+    likelihood: MarginalLikelihood, begin: np.ndarray
+) -> tuple[float, np.ndarray, Modes, np.ndarray, bool] | None:
     """L-BFGS within the bounds; every evaluation begins its inner search where the best one so far ended."""
     best: list = [np.inf, None, np.zeros(len(likelihood.deviations))]
 
@@ -263,20 +273,23 @@ def _search(likelihood: MarginalLikelihood, begin: np.ndarray) -> tuple[float, n
         value, gradient, modes = likelihood.value_and_gradient(theta, best[2])
         if value < best[0]:
             best[:] = [value, modes, modes.eta[0]]
-        return value, gradient
+        return value / unit, gradient / unit
 
-    if not np.isfinite(value_and_gradient(begin)[0]):
+    unit = 1.0
+    value, gradient = value_and_gradient(begin)
+    if not np.isfinite(value):
         return None
+    unit = max(1.0, float(np.abs(gradient).max()) / FIRST_STEP)
     end = minimize(
         value_and_gradient,
         begin,
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(likelihood.lower, likelihood.upper, strict=True)),
-        options={"maxiter": MOST_ITERATIONS, "ftol": 1e-12, "gtol": 1e-4},
+        options={"maxiter": MOST_ITERATIONS, "ftol": 1e-12, "gtol": 1e-4 / unit},
     )
-    _, _, modes = likelihood.value_and_gradient(end.x, best[2])
-    return float(modes.marginal[0]), end.x, modes, bool(end.success and modes.found[0])
+    _, gradient, modes = likelihood.value_and_gradient(end.x, best[2])
+    return float(modes.marginal[0]), end.x, modes, gradient, bool(end.success and modes.found[0])
 
 
 def _good_vector(likelihood: MarginalLikelihood, rng: np.random.Generator) -> np.ndarray:

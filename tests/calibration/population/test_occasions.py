@@ -152,8 +152,8 @@ def test_the_maximum_recovers_both_spreads(ninety: tuple[Problem, np.ndarray]) -
 
 @pytest.mark.slow
 def test_saem_and_importance_sampling_agree_with_the_closed_form(ninety: tuple[Problem, np.ndarray]) -> None:
-    """SAEM within 0.4 standard errors: an iteration scatters by 0.6, iterations are correlated over about ten, so that the
-    average of 200 has a Monte-Carlo error of 0.13."""
+    """SAEM within 0.4 standard errors: an iteration scatters by 0.6 and is correlated with about ten others, so the mean
+    of 200 has a Monte-Carlo error of 0.13."""
     problem, best = ninety
     found = fit_population(problem, method="saem", seed=1)
     assert found.converged

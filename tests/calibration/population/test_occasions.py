@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
+import arviz_stats
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -11,7 +15,8 @@ import pytest
 from scipy import stats
 from scipy.optimize import minimize
 
-from calibration import Problem
+from calibration import Problem, sample
+from calibration.optimise.objective import Objective
 from calibration.parameters import ETA_BOUND, LARGEST_BETWEEN, ParameterVector
 from calibration.population import (
     MarginalLikelihood,
@@ -20,6 +25,7 @@ from calibration.population import (
     importance_sampling,
     predictive_check,
 )
+from calibration.population.group_objective import GroupObjective
 from twin.errors import ProblemError
 from twin.model import Model, Observable, Parameter, State
 from twin.precision import float64
@@ -152,7 +158,7 @@ def test_the_maximum_recovers_both_spreads(ninety: tuple[Problem, np.ndarray]) -
 
 @pytest.mark.slow
 def test_saem_and_importance_sampling_agree_with_the_closed_form(ninety: tuple[Problem, np.ndarray]) -> None:
-    """SAEM within 0.4 standard errors: an iteration scatters by 0.6 and is correlated with about ten others, so the mean
+    """SAEM within 0.4 standard errors: an iteration scatters by 0.6 and is correlated with some ten others, so the mean
     of 200 has a Monte-Carlo error of 0.13."""
     problem, best = ninety
     found = fit_population(problem, method="saem", seed=1)
@@ -162,6 +168,85 @@ def test_saem_and_importance_sampling_agree_with_the_closed_form(ninety: tuple[P
     assert abs(sampled.objective - 2 * exact(problem.measurements.table, found.theta)) < 4 * sampled.error
     assert sampled.error < 1.5
     assert sampled.effective.min() > 50
+
+
+def test_derivatives_by_group_are_those_of_the_whole_vector() -> None:
+    """Against the objective of fits, which takes a direction per entry; also where levels cross."""
+    wanted = {"scale": "lin", "between": HALF}
+    crossed = [
+        Estimate("A", -10.0, 10.0, nominal=1.0, per="subject", **wanted),  # type: ignore[arg-type]
+        Estimate("k", -5.0, 5.0, nominal=0.3, per="experiment", **wanted),  # type: ignore[arg-type]
+        Estimate("sd", 0.01, 5.0, scale="log", nominal=0.3),
+    ]
+    for given, groups in ((estimates(), 5), (crossed, 1)):
+        problem = Problem(line(), study(5), given, Noise("normal", "sd + 0.1 * y"))
+        by_group, whole = GroupObjective(problem), Objective(problem, with_prior=False)
+        assert len(by_group.place) == groups
+        vectors = problem.nominal + 0.3 * np.random.default_rng(0).normal(size=(3, len(problem.names)))
+        with float64():
+            found, expected = by_group(vectors), whole(vectors)
+        own, of_population = by_group.deviations, by_group.population
+        np.testing.assert_allclose(found.nllh, expected.nllh, rtol=1e-12)
+        np.testing.assert_allclose(found.slope, expected.gradient[:, of_population], rtol=1e-9, atol=1e-9)
+        hessian = expected.curvature[:, of_population][:, :, of_population]
+        np.testing.assert_allclose(found.information, hessian, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(by_group.flat(found.gradient), expected.gradient[:, own], rtol=1e-9, atol=1e-9)
+        dense = np.zeros((3, len(own) + 1, len(own) + 1))
+        for place, block in zip(by_group.place, found.curvature.transpose(1, 0, 2, 3), strict=True):
+            dense[:, place[:, None], place[None, :]] += block
+        np.testing.assert_allclose(dense[:, :-1, :-1], expected.curvature[:, own][:, :, own], rtol=1e-9, atol=1e-9)
+        np.testing.assert_array_equal(by_group.flat(by_group.by_group(vectors[:, own])), vectors[:, own])
+
+
+@pytest.mark.slow
+def test_nuts_draws_from_the_closed_forms_posterior() -> None:
+    """Means and standard deviations against importance sampling of the posterior with the deviations integrated out."""
+    table = study(12)
+    given = [
+        Estimate("A", -10.0, 10.0, scale="lin", nominal=1.0, per="subject", between=HALF, between_occasions=HALF),
+        Estimate("k", -5.0, 5.0, scale="lin", nominal=0.3),
+        Estimate("sd", 0.01, 5.0, scale="log", nominal=0.3),
+    ]
+    problem = Problem(line(), table, given, Noise("normal", "sd"))
+    names = ["A", "A_between", "A_between_occasions", "k", "sd"]
+    tree = sample(problem, seed=3, warmup=300, draws=700, predictive=False, quiet=True)
+    at = [problem.names.index(name) for name in names]
+    theta = tree["posterior"]["theta"].to_numpy()[..., at]
+    effective = np.array([arviz_stats.ess(theta[..., k]) for k in range(5)])
+    assert effective.min() > 300
+
+    def log_posterior(x: np.ndarray) -> float:
+        if not (x[1] > 0 and x[2] > 0):
+            return -np.inf
+        whole = np.array([x[0], x[1], x[2], x[3], 0.0, 0.0, 0.0, x[4]])
+        return -exact(table, whole) - 0.5 * (x[1] ** 2 + x[2] ** 2)
+
+    flat = theta.reshape(-1, 5)
+    proposal = stats.multivariate_t(flat.mean(axis=0), np.cov(flat.T), df=5, seed=1)
+    drawn = proposal.rvs(4000)
+    log_weight = np.array([log_posterior(x) for x in drawn]) - proposal.logpdf(drawn)
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    mean = weight @ drawn
+    sd = np.sqrt(weight @ (drawn - mean) ** 2)
+    count = 1.0 / np.sum(weight**2)
+    assert count > 1000
+    error = sd * np.sqrt(1 / count + 1 / effective)
+    assert (np.abs(flat.mean(axis=0) - mean) < 4 * error).all()
+    # A standard deviation's error is sd / sqrt(2 n) for normal numbers; tails as heavy as these double it.
+    assert (np.abs(flat.std(axis=0) - sd) < 4 * np.sqrt(2) * error).all()
+
+
+@pytest.mark.slow
+def test_a_search_leaves_a_steep_start() -> None:
+    """Between wide bounds the first step of L-BFGS-B went to a corner, and the search came back to where it began."""
+    example = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "occasions.py"))
+    with tempfile.TemporaryDirectory() as folder:
+        path, _ = example["event_table"](Path(folder) / "study.csv")
+        problem = example["problem"](path, with_visits=False)
+    found = fit_population(problem, starts=1, quiet=True)
+    assert found.converged
+    assert abs(found.table.loc["CL", "estimate"] - 5.0) < 3 * found.table.loc["CL", "se"]
 
 
 def _made(problem: Problem, theta: np.ndarray) -> PopulationFit:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
 
 import twin
 from calibration import Problem
@@ -32,7 +33,7 @@ TRUTH = {
     "ka": 1.2,
     "cv": 0.1,
 }
-KNOWS, DOES_NOT, INK = "#0072b2", "#d55e00", "#333333"
+KNOWS, DOES_NOT = "#0072b2", "#d55e00"
 
 
 def event_table(path: Path, seed: int = 1000) -> tuple[Path, pd.DataFrame]:
@@ -100,9 +101,8 @@ def draw(knows: PopulationFit, does_not: PopulationFit, truth: pd.DataFrame, pat
     ends = [truth["clearance"].min() * 0.9, truth["clearance"].max() * 1.1]
     left.plot(ends, ends, color="0.6", linewidth=0.8)
     left.set(xscale="log", yscale="log", xlabel="true clearance of the visit [l/h]", ylabel="estimate [l/h]")
-    ticks = [2, 5, 10]
     for axis in (left.xaxis, left.yaxis):
-        axis.set_major_locator(_fixed(ticks))
+        axis.set_major_locator(FixedLocator([2, 5, 10]))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
     left.legend(frameon=False, fontsize=8)
@@ -121,12 +121,6 @@ def draw(knows: PopulationFit, does_not: PopulationFit, truth: pd.DataFrame, pat
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
-
-
-def _fixed(ticks: list[int]):
-    from matplotlib.ticker import FixedLocator
-
-    return FixedLocator(ticks)
 
 
 def main(folder: Path = Path("out")) -> None:

@@ -34,7 +34,7 @@ FIRST_STEP = 0.3
 """Longest first step of a search, on the estimation scale: between finite bounds L-BFGS-B takes the whole gradient for
 it, may land in a corner with no likelihood to speak of, and the line search back from there ends where it began."""
 LEFT = 1e-3
-"""A search has ended at a maximum if a Newton step promises less than this of the log-likelihood."""
+"""A search has ended at a maximum if a further Newton step promises less than this of the log-likelihood."""
 DRAWS_FOR_STARTS = 20
 """Vectors tried for each start: the one with the best marginal likelihood begins."""
 
@@ -51,7 +51,8 @@ class PopulationFit:
         eta: Most probable deviations of the subjects and of their occasions, standard normal scale, in the order of
             ``likelihood.deviations``.
         eta_sd: Their conditional standard deviations.
-        converged: Whether the search for the best start ended at a maximum; for SAEM whether no entry moved by a tenth
+        converged: Whether the search for the best start ended at a maximum, from where a Newton step within the bounds
+            would gain less than 0.001 of the log-likelihood; for SAEM whether no entry moved by a tenth
             of its standard error in the second half of the iterations with falling steps.
         method: "focei" or "saem".
         path: The population's vector after each iteration of SAEM.
@@ -239,10 +240,13 @@ def fit_population(
     _, theta, modes, gradient, converged = ends[0]
     covariance = _covariance(likelihood, theta, modes)
     free = np.isfinite(np.diag(covariance))
-    converged = converged and 0.5 * gradient[free] @ covariance[np.ix_(free, free)] @ gradient[free] < LEFT
+    if free.any():
+        # L-BFGS-B gives up where rounding in the gradient is all that is left, or ends for want of progress.
+        left = 0.5 * gradient[free] @ covariance[np.ix_(free, free)] @ gradient[free]
+        converged = bool(modes.found[0] and left < LEFT)
     sd = likelihood.conditional_sd(modes)
     nllh = np.array([end[0] for end in ends])
-    return PopulationFit(likelihood, theta, nllh, covariance, modes.eta[0], sd, bool(converged))
+    return PopulationFit(likelihood, theta, nllh, covariance, modes.eta[0], sd, converged)
 
 
 def _by_saem(likelihood: MarginalLikelihood, iterations: tuple[int, int], seed: int) -> PopulationFit:

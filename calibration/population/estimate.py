@@ -30,9 +30,11 @@ NINETY_FIVE = 1.959963984540054
 METHODS = ("focei", "saem")
 SETTLED = 0.1
 """SAEM has settled when entries move by less than this share of their standard errors."""
+STEEP = 0.1
+"""A search that ends where the likelihood still rises this much per unit of the estimation scale is taken up again."""
 FIRST_STEP = 0.3
-"""Longest first step of a search, on the estimation scale: between finite bounds L-BFGS-B takes the whole gradient for
-it, may land in a corner with no likelihood to speak of, and the line search back from there ends where it began."""
+"""Longest first step when it is: between finite bounds L-BFGS-B takes the whole gradient for its first step, may land in
+a corner with no likelihood to speak of, and the line search back from there ends where it began."""
 LEFT = 1e-3
 """A search has ended at a maximum if a further Newton step promises less than this of the log-likelihood."""
 DRAWS_FOR_STARTS = 20
@@ -283,15 +285,16 @@ def _search(
     value, gradient = value_and_gradient(begin)
     if not np.isfinite(value):
         return None
-    unit = max(1.0, float(np.abs(gradient).max()) / FIRST_STEP)
-    end = minimize(
-        value_and_gradient,
-        begin,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(likelihood.lower, likelihood.upper, strict=True)),
-        options={"maxiter": MOST_ITERATIONS, "ftol": 1e-12, "gtol": 1e-4 / unit},
-    )
+    bounds = list(zip(likelihood.lower, likelihood.upper, strict=True))
+    at = begin
+    for scaled in (False, True):
+        unit = max(1.0, float(np.abs(gradient).max()) / FIRST_STEP) if scaled else 1.0
+        options = {"maxiter": MOST_ITERATIONS, "ftol": 1e-12, "gtol": 1e-4 / unit}
+        end = minimize(value_and_gradient, at, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        at, gradient = end.x, end.jac * unit
+        inside = np.clip(at - gradient, likelihood.lower, likelihood.upper)
+        if np.abs(inside - at).max() < STEEP:
+            break
     _, gradient, modes = likelihood.value_and_gradient(end.x, best[2])
     return float(modes.marginal[0]), end.x, modes, gradient, bool(end.success and modes.found[0])
 

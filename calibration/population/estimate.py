@@ -33,8 +33,8 @@ SETTLED = 0.1
 STEEP = 0.1
 """A search that ends where the likelihood still rises this much per unit of the estimation scale is taken up again."""
 FIRST_STEP = 0.3
-"""Longest first step when it is: between finite bounds L-BFGS-B takes the whole gradient for its first step, may land in
-a corner with no likelihood to speak of, and the line search back from there ends where it began."""
+"""Longest first step when it is: between finite bounds L-BFGS-B takes the whole gradient for its first step, may land
+in a corner with no likelihood to speak of, and the line search back from there ends where it began."""
 LEFT = 1e-3
 """A search has ended at a maximum if a further Newton step promises less than this of the log-likelihood."""
 DRAWS_FOR_STARTS = 20

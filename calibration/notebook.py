@@ -1,4 +1,4 @@
-"""Problems and fits for notebooks: short tables of HTML in which every word is escaped."""
+"""Problems, fits and assessments for notebooks: short tables of HTML in which every word is escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     from calibration.optimise.result import Fit
+    from calibration.population.estimate import PopulationFit
     from calibration.problem import Problem
+    from calibration.sim2real.assessment import Assessment
 
 MOST_ROWS = 30
 
@@ -48,6 +50,34 @@ def fit_html(fit: Fit) -> str:
     more = len(fit.names) - len(rows)
     notes = [f"{more} more entries"] if more > 0 else []
     return _block("Fit", words, ("entry", "best (estimation scale)", "standard error", ""), rows, notes)
+
+
+def population_html(found: PopulationFit) -> str:
+    """The population's numbers on the linear scale with 95 % intervals."""
+    state = "converged" if found.converged else "not converged"
+    lost = ", ".join(f"{name} {share:.0%}" for name, share in found.shrinkage.items())
+    rows = [
+        (str(name), *(_number(row[key]) for key in ("estimate", "se", "lower", "upper", "cv")))
+        for name, row in found.table.iterrows()
+    ]
+    words = f"{found.method}, {state}; -2 log-likelihood {found.objective:.2f}; shrinkage {lost}"
+    return _block("Population", words, ("", "estimate", "standard error", "2.5 %", "97.5 %", "CV, %"), rows)
+
+
+def assessment_html(assessment: Assessment) -> str:
+    """The verdict, and every forecaster's scores."""
+    columns = ("forecaster", "crps", "coverage_50", "coverage_90", "interval_score", "elpd")
+    rows = [
+        (str(row["forecaster"]), *(_number(row[name]) for name in columns[1:]))
+        for _, row in assessment.by_forecaster.iterrows()
+    ]
+    head = ("forecaster", "CRPS", "in 50 %", "in 90 %", "interval score", "ELPD")
+    notes = ['.to_html("report.html") writes the whole report']
+    return _block(assessment.title, str(assessment.verdict), head, rows, notes)
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.4g}"
 
 
 def _standard_errors(curvature: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from twin.exchange.results import write_results
     from twin.exchange.sbml import read_sbml, write_sbml
     from twin.experiment import Bolus, Change, Equilibration, Experiment, Infusion, Reset
+    from twin.interactive_figure import interactive
     from twin.live import Twin
     from twin.measurements import EventTable, Measurements, read_event_table, read_measurements
     from twin.model import (
@@ -67,6 +68,7 @@ _HOME = {
     "twin.exchange.results": ("write_results",),
     "twin.exchange.sbml": ("read_sbml", "write_sbml"),
     "twin.experiment": ("Bolus", "Change", "Equilibration", "Experiment", "Infusion", "Reset"),
+    "twin.interactive_figure": ("interactive",),
     "twin.live": ("Twin",),
     "twin.measurements": ("EventTable", "Measurements", "read_event_table", "read_measurements"),
     "twin.model": (
@@ -134,6 +136,7 @@ __all__ = [
     "Twin",
     "Uniform",
     "float64",
+    "interactive",
     "linear_noise",
     "open_scenario",
     "read_antimony",

@@ -186,6 +186,11 @@ class PopulationFit:
         state = "converged" if self.converged else "not converged"
         return f"PopulationFit({state}, -2 log-likelihood {self.objective:.2f})\n{self.table.to_string()}"
 
+    def _repr_html_(self) -> str:
+        from calibration.notebook import population_html  # what shows it draws on this room, not the reverse
+
+        return population_html(self)
+
 
 @in_float64
 def fit_population(

@@ -27,6 +27,7 @@ from calibration.population.chains import Chains, Law
 from calibration.population.distribution import covariance_of
 from calibration.population.layout import Deviations, Groups
 from calibration.population.marginal import MarginalLikelihood
+from calibration.population.scoring import scoring_step
 from calibration.scales import to_scale
 from twin.errors import ProblemError, SimulationError
 
@@ -34,8 +35,6 @@ DRAWN_SUBJECTS = 50
 """Chains times subjects, at least (Kuhn & Lavielle 2005 take several chains where there are few subjects)."""
 SLOWEST = 0.95
 """While gamma is 1 a variance shrinks by no more than this factor per iteration, so that chains keep moving."""
-LONGEST = 0.05
-"""A scoring step is cut at this share of the width of an entry's bounds."""
 LEAST_SPREAD = 1e-4
 
 
@@ -186,10 +185,9 @@ class Saem:
             return here
         hessian = found.information[good][:, other][:, :, other].mean(axis=0)
         averages.information += gamma * (hessian - averages.information)
-        scaled = averages.information + 1e-10 * np.eye(len(other)) * np.trace(averages.information)
-        step = -np.linalg.solve(scaled, found.slope[good][:, other].mean(axis=0))
-        longest = LONGEST * (likelihood.upper - likelihood.lower)[other]
-        moved = here + gamma * np.clip(step, -longest, longest)
+        width = (likelihood.upper - likelihood.lower)[other]
+        gradient = found.slope[good][:, other].mean(axis=0)
+        moved = here + gamma * scoring_step(averages.information, gradient, width)
         return np.clip(moved, likelihood.lower[other], likelihood.upper[other])
 
     def _maximise(self, theta: np.ndarray, averages: Averages, slowly: bool) -> np.ndarray:

@@ -90,6 +90,11 @@ class Assessment:
     def __str__(self) -> str:
         return f"{self.title}\n{self.verdict}"
 
+    def _repr_html_(self) -> str:
+        from calibration.notebook import assessment_html  # what shows it draws on this room, not the reverse
+
+        return assessment_html(self)
+
     def to_html(self, path: str | Path) -> Path:
         """Write one self-contained page (pictures inside, nothing loaded from elsewhere) and return its path."""
         from calibration.report.page import write_page  # the report draws on this room, not the reverse

@@ -1,11 +1,15 @@
-"""Problems and fits in a notebook: what they show, and that hostile names stay words."""
+"""Problems, fits and assessments in a notebook: what they show, and that hostile names stay words."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import twin
+from calibration.notebook import assessment_html, population_html
 from calibration.optimise.result import Fit
 from calibration.problem import Problem
 from twin.study import Estimate, Noise
@@ -56,3 +60,24 @@ def test_a_fit_shows_the_best_vector_with_errors() -> None:
     assert "<td>-0.3</td><td>0.5</td>" in shown and "<td>1</td><td>0.2</td>" in shown  # 1 / sqrt of the curvature
     flat = Fit(**{**fit.__dict__, "curvature": np.zeros((2, 2))})
     assert "<td>-0.3</td><td>–</td>" in flat._repr_html_()
+
+
+def test_a_population_shows_its_numbers() -> None:
+    table = pd.DataFrame(
+        {"estimate": [2.75, 0.26], "se": [0.2, np.nan], "lower": [2.3, 0.1], "upper": [3.1, 0.4], "cv": [np.nan, 27.0]},
+        index=["CL", HOSTILE],
+    )
+    shrinkage = pd.Series({"CL": 0.05})
+    found: Any = SimpleNamespace(table=table, shrinkage=shrinkage, converged=False, method="saem", objective=360.8)
+    shown = population_html(found)
+    assert "saem, not converged; -2 log-likelihood 360.80; shrinkage CL 5%" in shown and "<img" not in shown
+    assert "<td>CL</td><td>2.75</td><td>0.2</td><td>2.3</td><td>3.1</td><td>–</td>" in shown
+
+
+def test_an_assessment_shows_its_verdict_and_all_forecasters() -> None:
+    scores = {"crps": 0.102, "coverage_50": 0.5, "coverage_90": 0.9, "interval_score": 0.8, "elpd": np.nan}
+    by_forecaster = pd.DataFrame([{"forecaster": HOSTILE, **scores}])
+    given: Any = SimpleNamespace(title="influenza", verdict="Better than a spline.", by_forecaster=by_forecaster)
+    shown = assessment_html(given)
+    assert "Better than a spline." in shown and "<img" not in shown
+    assert "<td>0.102</td><td>0.5</td><td>0.9</td><td>0.8</td><td>–</td>" in shown

@@ -12,9 +12,9 @@ PUBLIC = {
     "twin": """Assignment Bands Beta Bolus Change Choice Cohort ConservedTotal Count Effect Endpoint Equilibration
         Estimate Event EventTable Experiment Factor Gamma Infusion Input Limit LogNormal LogUniform Measure Measurements
         Model Noise Normal Observable Optimum Parameter Prior Published Reaction Reset Scenario State Study Treatment
-        Triangular Twin Uniform float64 linear_noise open_scenario read_antimony read_event_table read_measurements
-        read_sbml read_scenario read_treatment simulate simulate_cohort simulate_jumps simulate_langevin
-        write_results write_sbml""",
+        Triangular Twin Uniform float64 interactive linear_noise open_scenario read_antimony read_event_table
+        read_measurements read_sbml read_scenario read_treatment simulate simulate_cohort simulate_jumps
+        simulate_langevin write_results write_sbml""",
     "twin.cohort": """Bands Beta Choice Cohort Count Gamma LogNormal LogUniform Normal Triangular Uniform
         simulate_cohort""",
     "twin.model": """Assignment ConservedTotal Event Input Model Observable Parameter Published Reaction State""",

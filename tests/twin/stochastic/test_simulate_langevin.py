@@ -41,6 +41,7 @@ def test_immigration_and_death_at_many_molecules(immigration: Model) -> None:
         close_moments(found["X"].sel(time=time).to_numpy(), mean, mean, 0.01)
 
 
+@pytest.mark.slow
 def test_dimerisation_as_the_jump_process_at_many_molecules() -> None:
     model = Model(
         "dimers",
@@ -58,6 +59,7 @@ def test_dimerisation_as_the_jump_process_at_many_molecules() -> None:
         assert seen.var() == pytest.approx(law.var(), rel=4 * np.sqrt(4 / runs) + 0.02)
 
 
+@pytest.mark.slow
 def test_steps_converge_on_the_same_paths(immigration: Model) -> None:
     """Noise that depends on the state: strong order a half or better, seen as differences that shrink."""
     ends = [

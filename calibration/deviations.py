@@ -1,4 +1,4 @@
-"""What moves a subject's parameter from the typical value: covariates, and deviations that may be correlated.
+"""What moves a subject's parameter from the typical value: covariates, deviations that may be correlated, occasions.
 
 The deviations of a block of parameters are ``omega_k * (L eta)_k`` with independent standard normal ``eta`` and the
 Cholesky factor L of their correlation matrix. L is made from partial correlations r between -1 and 1,
@@ -79,7 +79,7 @@ class Block:
 class Slot:
     """Where a parameter's value comes from in every series.
 
-    On the estimation scale it is ``theta[value] + shifts + spread * (L eta)``.
+    On the estimation scale it is ``theta[value] + shifts + spread * (L eta) + occasion_spread * kappa``.
 
     Args:
         scale: Estimation scale.
@@ -91,6 +91,9 @@ class Slot:
         block: The block that it belongs to.
         member: Its place there.
         mixed: Entries of the deviations of the block's parameters up to this one.
+        kappa: Entry of the standardised deviation of the occasion, one per series.
+        occasions: Entry of the spread between a subject's occasions, or the spread itself.
+        occasions_is_estimated: Which of the two.
     """
 
     scale: Scale
@@ -102,6 +105,9 @@ class Slot:
     block: Block | None = None
     member: int = 0
     mixed: tuple[Int[np.ndarray, " series"], ...] = ()
+    kappa: Int[np.ndarray, " series"] | None = None
+    occasions: int | float | None = None
+    occasions_is_estimated: bool = False
 
     @property
     def plain(self) -> bool:
@@ -133,12 +139,24 @@ class Slot:
         row = self.block.row(theta, self.member)
         return sum(part * theta[eta[series]] for part, eta in zip(row, self.mixed, strict=True))  # type: ignore[return-value]
 
+    def occasion_spread(self, theta: Float[Array, "parameter *draw"]) -> Float[Array, "*draw"] | float:
+        """The spread between the occasions of a subject."""
+        assert self.occasions is not None  # wherever there is a kappa
+        return theta[self.occasions] if self.occasions_is_estimated else self.occasions
+
+    def of_subject(
+        self, theta: Float[Array, "parameter draw"], series: Int[np.ndarray, " chosen"]
+    ) -> Float[Array, "chosen draw"]:
+        """Values on the estimation scale without what is due to the occasion."""
+        value = self.centre(theta, series)
+        return value if self.eta is None else value + self.spread(theta) * self.score(theta, series)
+
     def at(
         self, theta: Float[Array, "parameter draw"], series: Int[np.ndarray, " chosen"]
     ) -> Float[Array, "chosen draw"]:
         """Values on the estimation scale."""
-        value = self.centre(theta, series)
-        return value if self.eta is None else value + self.spread(theta) * self.score(theta, series)
+        value = self.of_subject(theta, series)
+        return value if self.kappa is None else value + self.occasion_spread(theta) * theta[self.kappa[series]]
 
     def entries(self, series: list[int]) -> set[int]:
         """Entries of the vector on which the value in some of the series depends."""
@@ -147,4 +165,8 @@ class Slot:
         found |= {int(shift.coefficient) for shift in self.shifts if shift.estimated}
         if self.between_is_estimated:
             found.add(int(self.between))  # type: ignore[arg-type]  # an entry where it is estimated
+        if self.kappa is not None:
+            found |= {int(self.kappa[i]) for i in series}
+        if self.occasions_is_estimated:
+            found.add(int(self.occasions))  # type: ignore[arg-type]
         return found if self.block is None else found | set(self.block.partial[self.member])

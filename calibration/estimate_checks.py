@@ -1,8 +1,8 @@
-"""What an estimate may ask for: scales, levels, bounds, spreads, blocks."""
+"""What an estimate may ask for: scales, levels, bounds, spreads, blocks, occasions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ def check_kind(estimate: Estimate) -> None:
         if given not in known:
             raise ProblemError(f"the {what} is {given!r}", where=where, expected=f"one of {', '.join(known)}")
     _check_effects(estimate, where)
+    _check_occasions(estimate, where)
     if estimate.between is None:
         if estimate.block:
             raise ProblemError(
@@ -33,13 +34,46 @@ def check_kind(estimate: Estimate) -> None:
             where=where,
             fix="give per='subject' or per='experiment', or leave out between",
         )
-    if isinstance(estimate.between, Prior):
-        _check_spread(estimate.between, where)
-    elif not (np.isfinite(estimate.between) and estimate.between > 0):
+    _check_spread(estimate.between, "subjects", where)
+
+
+def _check_occasions(estimate: Estimate, where: str) -> None:
+    if estimate.between_occasions is None:
+        return
+    if estimate.per != "subject":
+        why = "shared" if estimate.per == "shared" else "already one of every experiment"
         raise ProblemError(
-            f"the spread between subjects is {estimate.between:g}",
+            f"there is a spread between occasions of a subject, but the parameter is {why}",
             where=where,
-            expected="a positive number, or a half-normal Prior",
+            fix="give per='subject' and between=, or leave out between_occasions",
+        )
+    if estimate.between is None:
+        raise ProblemError(
+            "there is a spread between occasions, but every subject has a value of its own",
+            where=where,
+            fix="give between=, so that the subjects scatter around a typical value, or leave out between_occasions",
+        )
+    _check_spread(estimate.between_occasions, "occasions", where)
+
+
+def check_occasions(estimate: Estimate, series: Sequence[tuple[str, str]]) -> None:
+    """A spread between occasions needs subjects with several.
+
+    Args:
+        estimate: A checked estimate.
+        series: (experiment, subject) of every series.
+
+    Raises:
+        ProblemError: no subject took part in two experiments.
+    """
+    subjects = {subject for _, subject in series}
+    if estimate.between_occasions is not None and len(subjects) == len(series):
+        raise ProblemError(
+            f"none of {len(subjects)} subjects has two occasions: the spread between occasions cannot be told from "
+            "that between subjects",
+            where=f"estimate {estimate.name!r}",
+            expected="subjects that took part in two or more experiments (in an event table EVID 3 or 4 begins one)",
+            fix="leave out between_occasions",
         )
 
 
@@ -73,14 +107,20 @@ def _check_effects(estimate: Estimate, where: str) -> None:
             )
 
 
-def _check_spread(prior: Prior, where: str) -> None:
-    if prior.family != "half_normal":
+def _check_spread(spread: float | Prior, of: str, where: str) -> None:
+    if not isinstance(spread, Prior):
+        if not (np.isfinite(spread) and spread > 0):
+            raise ProblemError(
+                f"the spread between {of} is {spread:g}",
+                where=where,
+                expected="a positive number, or a half-normal Prior",
+            )
+        return
+    if spread.family != "half_normal":
+        raise ProblemError(f"the spread between {of} has a {spread.family} prior", where=where, expected="half_normal")
+    if not (spread.location >= 0 and spread.scale > 0):
         raise ProblemError(
-            f"the spread between subjects has a {prior.family} prior", where=where, expected="half_normal"
-        )
-    if not (prior.location >= 0 and prior.scale > 0):
-        raise ProblemError(
-            f"the prior of the spread has location {prior.location:g} and scale {prior.scale:g}",
+            f"the prior of the spread between {of} has location {spread.location:g} and scale {spread.scale:g}",
             where=where,
             expected="a location of at least 0 and a positive scale",
         )

@@ -19,7 +19,7 @@ MOST_ROWS = 30
 
 def problem_html(problem: Problem) -> str:
     """What is estimated, from which readings: a line and a table of the entries, linear scale."""
-    entries = [entry for entry in problem.parameters.entries if entry.role != "eta"]
+    entries = [entry for entry in problem.parameters.entries if not entry.is_deviation]
     hidden = len(problem.parameters.entries) - len(entries)
     bounds = [problem.parameters.linear(x) for x in (problem.lower, problem.upper, problem.nominal)]
     place = {entry.name: index for index, entry in enumerate(problem.parameters.entries)}
@@ -29,7 +29,7 @@ def problem_html(problem: Problem) -> str:
     ]
     more = len(entries) - len(rows)
     notes = [f"{more} more entries"] if more > 0 else []
-    notes += [f"{hidden} standardised deviations of subjects or experiments"] if hidden else []
+    notes += [f"{hidden} standardised deviations of subjects, experiments or occasions"] if hidden else []
     head = ("entry", "lower", "upper", "nominal", "scale", "prior")
     data = f"{problem.measurements!r}"
     return _block(repr(problem), f"{problem.model!r}, {data}", head, rows, notes)

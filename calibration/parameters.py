@@ -3,7 +3,8 @@
 A series is one subject in one experiment; its parameters are the model's, with the estimated ones replaced. A parameter
 may be shared, differ freely between subjects or experiments, or differ around a typical value (``typical +
 between * eta`` on the estimation scale, with standard normal ``eta``: the non-centred form, which samples well when
-there are few readings per subject).
+there are few readings per subject). A subject's value may in turn differ between its occasions, the experiments that it
+took part in (``+ between_occasions * kappa`` with a ``kappa`` per series).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from calibration.covariates import Covariates
 from calibration.deviations import LARGEST_CORRELATION, Block, Shift, Slot
-from calibration.estimate_checks import check_kind, check_numbers
+from calibration.estimate_checks import check_kind, check_numbers, check_occasions
 from calibration.scales import DOMAIN, from_scale, has_place, linear, to_scale
 from twin.errors import ProblemError, suggestion
 from twin.study import Estimate, Prior, Scale
@@ -26,6 +27,8 @@ from twin.study import Estimate, Prior, Scale
 ETA_BOUND = 6.0
 LARGEST_BETWEEN = 5.0
 """The spread between subjects is bounded by this many scales of its half-normal prior."""
+DEVIATIONS = ("eta", "kappa")
+"""Roles of standardised deviations: entries of single subjects, experiments or occasions."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,11 @@ class Entry:
     """One number of the vector.
 
     Args:
-        name: For instance ``"beta"``, ``"beta[3]"`` (subject 3), ``"beta_between"`` or ``"beta_eta[3]"``.
+        name: For instance ``"beta"``, ``"beta[3]"`` (subject 3), ``"beta_between"``, ``"beta_eta[3]"``,
+            ``"beta_between_occasions"`` or ``"beta_kappa[3, fed]"`` (subject 3 in the experiment "fed").
         parameter: The parameter it belongs to.
-        role: "value" (a parameter's value), "between" (a spread), "eta" (a standardised deviation), "effect" (the
+        role: "value" (a parameter's value), "between" (a spread), "eta" (a standardised deviation), "occasions" (a
+            spread between occasions), "kappa" (the standardised deviation of an occasion), "effect" (the
             coefficient of a covariate) or "correlation" (of two deviations; given those before them in the block).
         scale: Estimation scale.
         lower: Lower bound, estimation scale.
@@ -53,6 +58,11 @@ class Entry:
     nominal: float
     prior: Prior
 
+    @property
+    def is_deviation(self) -> bool:
+        """Whether it is a standardised deviation."""
+        return self.role in DEVIATIONS
+
 
 class ParameterVector:
     """Entries in order, and the map from the vector to parameter values per series.
@@ -66,7 +76,8 @@ class ParameterVector:
     Raises:
         ProblemError: bounds in the wrong order, a nominal value outside them, a logarithm of a bound that is
             not positive, a scale, level or spread that does not exist, a covariate that a subject lacks, a block of one
-            parameter or of several levels, or two entries of one name.
+            parameter or of several levels, a spread between occasions where no subject has two, or two entries of one
+            name.
     """
 
     def __init__(
@@ -85,6 +96,7 @@ class ParameterVector:
             if estimate.name in self.slots:
                 raise ProblemError(f"{estimate.name!r} is to be estimated twice", where="estimates")
             check_kind(estimate)
+            check_occasions(estimate, series)
             self._add(estimate, series, defaults)
         if lonely := [block.name for block in self.blocks.values() if len(block.members) == 1]:
             member = self.blocks[lonely[0]].members[0]
@@ -154,15 +166,40 @@ class ParameterVector:
         shifts = self._shifts(estimate, series)
         between: int | float
         if estimated := isinstance(estimate.between, Prior):
-            between = self._append(_spread(estimate.name, estimate.between))
+            between = self._append(_spread(f"{estimate.name}_between", estimate.name, "between", estimate.between))
         else:
             between = float(estimate.between)
         block, member, earlier = self._block(estimate)
-        etas = np.array([self._append(_eta(estimate.name, group)) for group in groups])[position]
+        name = estimate.name
+        etas = np.array([self._append(_deviation(f"{name}_eta[{group}]", name, "eta")) for group in groups])[position]
         mixed = () if block is None else (*earlier, etas)
         self.slots[estimate.name] = Slot(
-            estimate.scale, typical, etas, between, estimated, shifts, block, member, mixed
+            estimate.scale,
+            typical,
+            etas,
+            between,
+            estimated,
+            shifts,
+            block,
+            member,
+            mixed,
+            *self._occasions(estimate, series),
         )
+
+    def _occasions(
+        self, estimate: Estimate, series: Sequence[tuple[str, str]]
+    ) -> tuple[np.ndarray | None, int | float | None, bool]:
+        """Deviations of every series from its subject, their spread and whether that is estimated; adds the entries."""
+        name, spread = estimate.name, estimate.between_occasions
+        if spread is None:
+            return None, None, False
+        if estimated := isinstance(spread, Prior):
+            spread = self._append(_spread(f"{name}_between_occasions", name, "occasions", spread))
+        kappa = [
+            self._append(_deviation(f"{name}_kappa[{subject}, {experiment}]", name, "kappa"))
+            for experiment, subject in series
+        ]
+        return np.array(kappa), spread, estimated
 
     def _shifts(self, estimate: Estimate, series: Sequence[tuple[str, str]]) -> tuple[Shift, ...]:
         """Effects of covariates, with an entry for each coefficient that is to be estimated."""
@@ -218,22 +255,13 @@ class ParameterVector:
         return np.stack(columns, axis=-1)
 
 
-def _spread(name: str, prior: Prior) -> Entry:
+def _spread(name: str, parameter: str, role: str, prior: Prior) -> Entry:
     upper = prior.location + LARGEST_BETWEEN * prior.scale
-    return Entry(
-        f"{name}_between",
-        name,
-        "between",
-        "lin",
-        prior.location,
-        upper,
-        prior.location + 0.5 * prior.scale,
-        prior,
-    )
+    return Entry(name, parameter, role, "lin", prior.location, upper, prior.location + 0.5 * prior.scale, prior)
 
 
-def _eta(name: str, group: str) -> Entry:
-    return Entry(f"{name}_eta[{group}]", name, "eta", "lin", -ETA_BOUND, ETA_BOUND, 0.0, Prior("normal", 0.0, 1.0))
+def _deviation(name: str, parameter: str, role: str) -> Entry:
+    return Entry(name, parameter, role, "lin", -ETA_BOUND, ETA_BOUND, 0.0, Prior("normal", 0.0, 1.0))
 
 
 def _correlation(first: str, second: str, kind: str) -> Entry:

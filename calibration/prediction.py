@@ -44,7 +44,7 @@ class Linearisation(NamedTuple):
 
     Args:
         prediction: The predictions.
-        d_value: Derivatives of the predictions.
+        d_value: Derivatives of the predictions in each entry, or along each direction asked for.
         d_scale: Derivatives of the noise scales.
     """
 
@@ -126,8 +126,10 @@ class Predictor:
         value, scale = self.readout(trajectory, self.readout.direct(values, trajectory))
         return Prediction(value.T, scale.T, (ok & jnp.isfinite(value)).T)
 
-    def linearise(self, thetas: Float[Array, "draw parameter"]) -> Linearisation:
-        """Predictions with their Jacobians, by forward sensitivities.
+    def linearise(
+        self, thetas: Float[Array, "draw parameter"], directions: Float[Array, "direction parameter"] | None = None
+    ) -> Linearisation:
+        """Predictions with their Jacobians, or their derivatives along some directions, by forward sensitivities.
 
         Series are independent lanes, so one tangent direction per parameter of the mechanism serves all series at
         once, however many entries of the vector (subjects, spreads) stand behind it; the chain rule does the rest.
@@ -135,11 +137,16 @@ class Predictor:
         per name in the formulas serves all readings, however many entries take its place.
         """
         values = self.values(thetas)
-        d_values = jax.vmap(jax.jacfwd(lambda theta: self._flat(self.values(theta[None]))))(thetas)
+        given = lambda theta: self._flat(self.values(theta[None]))  # noqa: E731
+        if directions is None:
+            d_values = jax.vmap(jax.jacfwd(given))(thetas)
+        else:
+            along_each = jax.vmap(lambda x, d: jax.jvp(given, (x,), (d,))[1], in_axes=(None, 0), out_axes=-1)
+            d_values = jax.vmap(along_each, in_axes=(0, None))(thetas, directions)
         (value, scale), along, (trajectory, ok) = self._sensitivities(values)
         # [slot, reading, draw] times d(slot in the reading's series)/d(theta) [draw, slot, reading, parameter]
         lanes = self.bindings.lane
-        d_value = d_scale = jnp.zeros((*value.T.shape, thetas.shape[1]))
+        d_value = d_scale = jnp.zeros((*value.T.shape, len(thetas.T if directions is None else directions)))
         if along is not None:
             of_mechanism = jnp.stack([d_values[name][:, lanes] for name in self._mechanism], axis=1)
             d_value, d_scale = (jnp.einsum("krd,dkrp->drp", each, of_mechanism) for each in along)

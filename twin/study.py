@@ -100,6 +100,10 @@ class Estimate:
         between: Standard deviation of the per-subject values around the typical one, on the
             estimation scale: a number, or a `Prior` (half-normal) if it is to be estimated. The values are
             then ``typical + between * eta`` with standard normal ``eta``. None makes them independent.
+        between_occasions: Standard deviation of a subject's values on different occasions around its own one, on the
+            estimation scale: a number, or a half-normal `Prior`. The values are then ``typical + between * eta +
+            between_occasions * kappa`` with a standard normal ``kappa`` for every subject and experiment. Needs
+            ``per="subject"`` and `between`. None: a subject keeps its value.
         block: Estimates with the same block have correlated deviations; their correlations are estimated.
         effects: What covariates do to the (typical) value.
     """
@@ -114,6 +118,7 @@ class Estimate:
     between: float | Prior | None = None
     block: str = ""
     effects: Sequence[Effect] = ()
+    between_occasions: float | Prior | None = None
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def pooled(study: Study, pooling: Pooling) -> Study:
         )
     if pooling == allowed[0]:
         return study
-    changes = {"between": None} if pooling == "none" else {"between": None, "per": "shared"}
+    changes = {"between": None, "between_occasions": None} | ({} if pooling == "none" else {"per": "shared"})
     return replace(
         study,
         estimates=tuple(e if e.per == "shared" else replace(e, **changes) for e in study.estimates),

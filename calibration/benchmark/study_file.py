@@ -187,12 +187,12 @@ def _experiment(place: Place) -> Experiment:
 
 def _estimate(place: Place) -> Estimate:
     given = place.mapping(
-        ("name", "lower", "upper", "scale", "prior", "nominal", "per", "between"), ("name", "lower", "upper")
+        ("name", "lower", "upper", "scale", "prior", "nominal", "per", "between", "between_occasions"),
+        ("name", "lower", "upper"),
     )
     lower, upper = given["lower"].number(), given["upper"].number()
     if not lower < upper:
         raise given["lower"].fault(f"the lower bound {lower:g} is not below the upper bound {upper:g}")
-    between = given.get("between")
     return Estimate(
         given["name"].text(),
         lower,
@@ -201,8 +201,15 @@ def _estimate(place: Place) -> Estimate:
         prior=_prior(given["prior"]) if "prior" in given else Prior(),
         nominal=given["nominal"].number() if "nominal" in given else None,
         per=given["per"].one_of(get_args(Level)) if "per" in given else "shared",  # type: ignore[arg-type]  # checked
-        between=None if between is None else between.number() if _plain(between) else _prior(between),
+        between=_spread(given.get("between")),
+        between_occasions=_spread(given.get("between_occasions")),
     )
+
+
+def _spread(place: Place | None) -> float | Prior | None:
+    if place is None:
+        return None
+    return place.number() if _plain(place) else _prior(place)
 
 
 def _prior(place: Place) -> Prior:

@@ -226,7 +226,7 @@ def posterior_text(problem: Problem, table: pd.DataFrame, tree: xr.DataTree) -> 
 
     rows, hidden = [], 0
     for entry in problem.parameters.entries:
-        if entry.role == "eta":
+        if entry.is_deviation:
             hidden += 1
             continue
         row = table.loc[entry.name]
@@ -237,7 +237,7 @@ def posterior_text(problem: Problem, table: pd.DataFrame, tree: xr.DataTree) -> 
         )  # fmt: skip
     lines = [text_table(("parameter", "median", "90 % interval", "unit", "R-hat", "bulk ESS"), rows, left=(0, 2, 3))]
     if hidden:
-        lines.append(f"and {hidden} standardised deviations of subjects or experiments (summary.csv)")
+        lines.append(f"and {hidden} standardised deviations of subjects, experiments or occasions (summary.csv)")
     stats = tree["sample_stats"].to_dataset()
     if "diverging" in stats:
         moves = f"{int(np.sum(stats['diverging'].to_numpy()))} divergent"
@@ -264,7 +264,7 @@ def fit_text(problem: Problem, best: Fit) -> str:
     values = problem.parameters.linear(best.best)
     rows = []
     for entry, value in zip(problem.parameters.entries, values, strict=True):
-        if entry.role != "eta":
+        if not entry.is_deviation:
             note = "on a bound" if entry.name in best.at_bound else ""
             rows.append((entry.name, figure(value), unit_of(problem, entry), note))
     return text_table(("parameter", "best", "unit", ""), rows, left=(0, 2, 3))

@@ -38,10 +38,12 @@ def run(args: Namespace) -> int:
     check = predictive_check(found, studies=args.studies, seed=args.seed)
     errors = check.readings.assign(npde=check.npde)
     parts = found.components
+    occasions = {"occasions": (found.occasions, True)} if len(found.occasions.columns) else {}
     tables = {
         "population": (found.table, True),
         "components": (parts, False),
         "individuals": (found.individuals, True),
+        **occasions,
         "predictive_check": (check.bins, False),
         "prediction_errors": (errors, False),
     }
@@ -76,6 +78,7 @@ Maximise the likelihood of typical values, spreads and noise, the subjects' devi
   twin population theophylline --out theophylline
 
 The study needs parameters that vary between subjects (per="subject", between=...). FOLDER gets population.csv
-(estimates with standard errors), components.csv (variances, correlations), individuals.csv, predictive_check.csv with
-predictive_check.png, and prediction_errors.csv (npde). The exit status is 1 if the search did not converge.""",
+(estimates with standard errors), components.csv (variances, correlations), individuals.csv, occasions.csv where
+parameters differ between occasions, predictive_check.csv with predictive_check.png, and prediction_errors.csv (npde).
+The exit status is 1 if the search did not converge.""",
 )

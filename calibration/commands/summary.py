@@ -73,9 +73,11 @@ def discrepancy_text(assessment: Assessment) -> str:
 
 def parameters_text(assessment: Assessment) -> str:
     """Estimated parameters beside published values."""
+    from calibration.parameters import DEVIATIONS
+
     table = assessment.parameters
     if "role" in table:
-        table = table.loc[table["role"] != "eta"]
+        table = table.loc[~table["role"].isin(DEVIATIONS)]
     rows = []
     for row in table.head(MOST_ROWS).to_dict("records"):
         inside = {True: "inside", False: "outside"}.get(row["inside"], "")

@@ -35,7 +35,7 @@ class Asked:
 
     @property
     def added(self) -> Int[np.ndarray, " new"]:
-        """Entries that the original problem has not: deviations of new subjects."""
+        """Entries that the original problem has not: deviations of new subjects and occasions."""
         return np.setdiff1d(np.arange(len(self.problem.names)), self.own)
 
     def complete(
@@ -81,7 +81,7 @@ def ask(problem: Problem, of: Candidates) -> Asked:
     key = ("candidates", contents(rows), *(tuple(sorted(each.items())) for each in (of.experiments, of.noise)))
     whole = problem.parts.get(key, lambda: _extended(problem, rows, of.experiments, of.noise))
     unknown = [
-        entry.name for entry in whole.parameters.entries if entry.name not in problem.names and entry.role != "eta"
+        entry.name for entry in whole.parameters.entries if entry.name not in problem.names and not entry.is_deviation
     ]
     if unknown:
         raise ProblemError(

@@ -155,10 +155,16 @@ class _Written:
         value = self.entry_names[parameters.names[slot.value[place]]]
         if slot.eta is None:
             return value
-        eta = self.entry_names[parameters.names[slot.eta[place]]]
-        spread = self.entry_names[parameters.names[int(slot.between)]] if slot.between_is_estimated else slot.between  # type: ignore[arg-type]
+
+        def moved(spread: int | float | None, is_estimated: bool, deviation: int) -> str:
+            of = self.entry_names[parameters.names[int(spread)]] if is_estimated else spread  # type: ignore[arg-type]
+            return f"{of}*{self.entry_names[parameters.names[deviation]]}"
+
+        shift = moved(slot.between, slot.between_is_estimated, slot.eta[place])
+        if slot.kappa is not None:
+            shift += f" + {moved(slot.occasions, slot.occasions_is_estimated, slot.kappa[place])}"
         base = {"lin": None, "log": "exp(1)", "log10": "10"}[slot.scale]
-        return f"{value} + {spread}*{eta}" if base is None else f"{value}*{base}^({spread}*{eta})"
+        return f"{value} + {shift}" if base is None else f"{value}*{base}^({shift})"
 
     # ---- tables
 

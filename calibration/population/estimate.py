@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.optimize import minimize
 
-from calibration.population.distribution import by_group, components
+from calibration.population.distribution import by_group, by_occasion, components
 from calibration.population.marginal import MarginalLikelihood, Modes
 from calibration.population.virtual import Within, virtual_cohort
 from calibration.problem import Problem
@@ -30,6 +30,13 @@ NINETY_FIVE = 1.959963984540054
 METHODS = ("focei", "saem")
 SETTLED = 0.1
 """SAEM has settled when entries move by less than this share of their standard errors."""
+STEEP = 0.1
+"""A search that ends where the likelihood still rises this much per unit of the estimation scale is taken up again."""
+FIRST_STEP = 0.3
+"""Longest first step when it is: between finite bounds L-BFGS-B takes the whole gradient for its first step, may land
+in a corner with no likelihood to speak of, and the line search back from there ends where it began."""
+LEFT = 1e-3
+"""A search has ended at a maximum if a further Newton step promises less than this of the log-likelihood."""
 DRAWS_FOR_STARTS = 20
 """Vectors tried for each start: the one with the best marginal likelihood begins."""
 
@@ -43,9 +50,11 @@ class PopulationFit:
         theta: Estimates on the estimation scale, in the order of ``likelihood.names``.
         nllh: Negative log of the marginal likelihood, best start first.
         covariance: Inverse of its Hessian, estimation scale; NaN for entries on a bound.
-        eta: Most probable deviations of the subjects, standard normal scale.
+        eta: Most probable deviations of the subjects and of their occasions, standard normal scale, in the order of
+            ``likelihood.deviations``.
         eta_sd: Their conditional standard deviations.
-        converged: Whether the search for the best start ended at a maximum; for SAEM whether no entry moved by a tenth
+        converged: Whether the search for the best start ended at a maximum, from where a Newton step within the bounds
+            would gain less than 0.001 of the log-likelihood; for SAEM whether no entry moved by a tenth
             of its standard error in the second half of the iterations with falling steps.
         method: "focei" or "saem".
         path: The population's vector after each iteration of SAEM.
@@ -87,7 +96,7 @@ class PopulationFit:
             estimate, rate = float(linear(value, entry.scale)), float(slope(value, entry.scale))
             lower, upper = linear(value + NINETY_FIVE * se * np.array([-1.0, 1.0]), entry.scale)
             cv = np.nan
-            if entry.role == "between" and (of := scales[entry.parameter]) in BASES:
+            if entry.role in ("between", "occasions") and (of := scales[entry.parameter]) in BASES:
                 cv = 100.0 * np.sqrt(np.expm1((value * np.log(BASES[of])) ** 2))
             rows[name] = {
                 "estimate": estimate,
@@ -104,21 +113,41 @@ class PopulationFit:
         """Variances, covariances and correlations of the deviations, estimation scale, errors by the delta method.
 
         Returns:
-            Columns kind ("variance", "covariance", "correlation"), first, second, estimate, se.
+            Columns kind ("variance", "covariance", "correlation", "variance between occasions"), first, second,
+            estimate, se.
         """
         likelihood = self.likelihood
         return components(likelihood.problem.parameters, self.vector, likelihood.positions, self.covariance)
 
     @cached_property
     def individuals(self) -> pd.DataFrame:
-        """Empirical-Bayes estimates on the linear scale: a row per subject or experiment, a column per parameter."""
+        """Empirical-Bayes estimates on the linear scale: a row per subject or experiment, a column per parameter.
+
+        Where a parameter differs between a subject's occasions too, this is the subject's own value, to which a new
+        occasion would add nothing on average; those of its occasions are in `occasions`.
+        """
         return by_group(self.likelihood.problem.parameters, self.vector)
+
+    @cached_property
+    def occasions(self) -> pd.DataFrame:
+        """Empirical-Bayes estimates of the parameters that differ between occasions, on the linear scale.
+
+        Returns:
+            A row per subject and experiment, a column per parameter with ``between_occasions``; none without any.
+        """
+        return by_occasion(self.likelihood.problem.parameters, self.vector, scores=False)
 
     @property
     def shrinkage(self) -> pd.Series:
-        """Share of the spread that the individual estimates lost: 1 - sd(deviation / spread), by parameter."""
-        scores = by_group(self.likelihood.problem.parameters, self.vector, lambda slot, v, i: slot.score(v, i))
-        return (1.0 - scores.std(ddof=0)).rename("shrinkage")
+        """Share of the spread that the individual estimates lost: 1 - sd(deviation / spread).
+
+        Returns:
+            By parameter for the deviations of the subjects, by ``<parameter>_kappa`` for those of their occasions.
+        """
+        parameters = self.likelihood.problem.parameters
+        scores = by_group(parameters, self.vector, lambda slot, v, i: slot.score(v, i)).std(ddof=0)
+        own = by_occasion(parameters, self.vector, scores=True).std(ddof=0).add_suffix("_kappa")
+        return (1.0 - pd.concat([scores, own])).rename("shrinkage")
 
     def cohort(
         self,
@@ -128,6 +157,7 @@ class PopulationFit:
         within: Within = None,
         constraints: Sequence[str] = (),
         covariates: Mapping[str, Any] | None = None,
+        occasion: bool = True,
     ) -> Cohort:
         """Virtual subjects from the fitted distribution; the uncertainty of its numbers is left out.
 
@@ -138,6 +168,8 @@ class PopulationFit:
                 empirical-Bayes estimates. Others are drawn again: `Cohort.acceptance` is the share that was kept.
             constraints: Further comparisons that each subject fulfils.
             covariates: A distribution, number or formula for every covariate that an effect uses.
+            occasion: Whether each subject is met on an occasion, whose deviation is drawn too where parameters differ
+                between occasions; otherwise it has its own values, to which occasions add.
 
         Raises:
             ProblemError: a covariate is not given, a range has no parameter or is in the wrong order, or a parameter
@@ -148,7 +180,7 @@ class PopulationFit:
             >>> cohort = found.cohort(1000, seed=0, within={"CL": (1.0, 6.0)})
             >>> cohort.acceptance
         """
-        return virtual_cohort(self, size, seed, within, constraints, covariates)
+        return virtual_cohort(self, size, seed, within, constraints, covariates, occasion)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
@@ -212,10 +244,16 @@ def fit_population(
             fix="give nominal values near the truth, or raise max_steps",
         )
     ends.sort(key=lambda end: end[0])
-    _, theta, modes, converged = ends[0]
+    _, theta, modes, gradient, converged = ends[0]
     covariance = _covariance(likelihood, theta, modes)
-    sd = np.sqrt(np.diag(np.linalg.inv(modes.curvature[0])))
-    return PopulationFit(likelihood, theta, np.array([end[0] for end in ends]), covariance, modes.eta[0], sd, converged)
+    free = np.isfinite(np.diag(covariance))
+    if free.any():
+        # L-BFGS-B gives up where rounding in the gradient is all that is left, or ends for want of progress.
+        left = 0.5 * gradient[free] @ covariance[np.ix_(free, free)] @ gradient[free]
+        converged = bool(modes.found[0] and left < LEFT)
+    sd = likelihood.conditional_sd(modes)
+    nllh = np.array([end[0] for end in ends])
+    return PopulationFit(likelihood, theta, nllh, covariance, modes.eta[0], sd, converged)
 
 
 def _by_saem(likelihood: MarginalLikelihood, iterations: tuple[int, int], seed: int) -> PopulationFit:
@@ -231,12 +269,14 @@ def _by_saem(likelihood: MarginalLikelihood, iterations: tuple[int, int], seed: 
     error = np.sqrt(np.diag(covariance))
     moved = np.ptp(path[burn + smooth // 2 :], axis=0)
     settled = bool((moved[np.isfinite(error)] < SETTLED * error[np.isfinite(error)]).all())
-    sd = np.sqrt(np.diag(np.linalg.inv(modes.curvature[0])))
+    sd = likelihood.conditional_sd(modes)
     converged = settled and bool(modes.found[0])
     return PopulationFit(likelihood, theta, modes.marginal, covariance, modes.eta[0], sd, converged, "saem", path)
 
 
-def _search(likelihood: MarginalLikelihood, begin: np.ndarray) -> tuple[float, np.ndarray, Modes, bool] | None:
+def _search(
+    likelihood: MarginalLikelihood, begin: np.ndarray
+) -> tuple[float, np.ndarray, Modes, np.ndarray, bool] | None:
     """L-BFGS within the bounds; every evaluation begins its inner search where the best one so far ended."""
     best: list = [np.inf, None, np.zeros(len(likelihood.deviations))]
 
@@ -244,20 +284,24 @@ def _search(likelihood: MarginalLikelihood, begin: np.ndarray) -> tuple[float, n
         value, gradient, modes = likelihood.value_and_gradient(theta, best[2])
         if value < best[0]:
             best[:] = [value, modes, modes.eta[0]]
-        return value, gradient
+        return value / unit, gradient / unit
 
-    if not np.isfinite(value_and_gradient(begin)[0]):
+    unit = 1.0
+    value, gradient = value_and_gradient(begin)
+    if not np.isfinite(value):
         return None
-    end = minimize(
-        value_and_gradient,
-        begin,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(likelihood.lower, likelihood.upper, strict=True)),
-        options={"maxiter": MOST_ITERATIONS, "ftol": 1e-12, "gtol": 1e-4},
-    )
-    _, _, modes = likelihood.value_and_gradient(end.x, best[2])
-    return float(modes.marginal[0]), end.x, modes, bool(end.success and modes.found[0])
+    bounds = list(zip(likelihood.lower, likelihood.upper, strict=True))
+    at = begin
+    for scaled in (False, True):
+        unit = max(1.0, float(np.abs(gradient).max()) / FIRST_STEP) if scaled else 1.0
+        options = {"maxiter": MOST_ITERATIONS, "ftol": 1e-12, "gtol": 1e-4 / unit}
+        end = minimize(value_and_gradient, at, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        at, gradient = end.x, end.jac * unit
+        inside = np.clip(at - gradient, likelihood.lower, likelihood.upper)
+        if np.abs(inside - at).max() < STEEP:
+            break
+    _, gradient, modes = likelihood.value_and_gradient(end.x, best[2])
+    return float(modes.marginal[0]), end.x, modes, gradient, bool(end.success and modes.found[0])
 
 
 def _good_vector(likelihood: MarginalLikelihood, rng: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The marginal likelihood by importance sampling, with its Monte-Carlo error: no approximation of the integral.
 
-Each subject's integral over its deviations is the mean of ``p(y | eta) p(eta) / q(eta)`` over draws of a multivariate t
-density q with 5 degrees of freedom around the most probable deviations, whose tails are heavier.
+Each subject's integral over its deviations, those of its occasions included, is the mean of ``p(y | eta) p(eta) /
+q(eta)`` over draws of a multivariate t density q with 5 degrees of freedom around the most probable deviations, whose
+tails are heavier.
 
 References:
     Kuhn & Lavielle (2005), doi:10.1016/j.csda.2004.07.002, section 4; Kloek & van Dijk (1978), doi:10.2307/1913641.
@@ -12,12 +13,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 from scipy.special import logsumexp
 
 from calibration.population.estimate import PopulationFit
 from calibration.population.layout import Groups
+from calibration.population.marginal import MarginalLikelihood, Modes
 from twin.errors import ProblemError
 from twin.precision import in_float64
 
@@ -56,23 +58,49 @@ def importance_sampling(fit: PopulationFit, *, draws: int = 1000, seed: int = 0)
         raise ProblemError(f"there are {draws} draws", where="importance sampling", expected=f"at least {LANES}")
     groups, likelihood = Groups(fit.likelihood), fit.likelihood
     modes = likelihood.modes(fit.theta[None], fit.eta[None])
-    covariance = np.linalg.inv(modes.curvature[0])
-    centre, size = modes.eta[0][groups.eta], groups.eta.shape[1]
-    roots = np.linalg.cholesky(covariance[groups.eta[:, :, None], groups.eta[:, None, :]])
-    log_det = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
-    density = stats.multivariate_t(np.zeros(size), np.eye(size), df=TAILS)
-    rng = np.random.default_rng([seed, 13])
+    proposals = _proposals(likelihood, modes, groups)
+    largest, rng = max(len(proposal.at) for proposal in proposals), np.random.default_rng([seed, 13])
     weights = []
     for _ in range(-(-draws // LANES)):
-        t = rng.standard_normal((LANES, len(centre), size))
-        t /= np.sqrt(rng.chisquare(TAILS, (LANES, len(centre), 1)) / TAILS)
-        eta = centre + np.einsum("gij,cgj->cgi", roots, t)
-        prior = -0.5 * np.sum(eta**2, axis=2) - 0.5 * size * np.log(2 * np.pi)
-        proposal = np.reshape(density.logpdf(t.reshape(-1, size)), t.shape[:2]) - log_det
-        weights.append(groups.log_likelihood(fit.theta, eta) + prior - proposal)
+        flat, against = np.zeros((LANES, len(likelihood.deviations))), []
+        normal = rng.standard_normal((LANES, len(proposals), largest))
+        tails = np.sqrt(rng.chisquare(TAILS, (LANES, len(proposals), 1)) / TAILS)
+        for group, proposal in enumerate(proposals):
+            flat[:, proposal.at], log_density = proposal.at_draws(normal[:, group] / tails[:, group])
+            prior = -0.5 * np.sum(flat[:, proposal.at] ** 2 + np.log(2 * np.pi), axis=1)
+            against.append(prior - log_density)
+        of_occasions = groups.log_likelihood(fit.theta, groups.at(flat))
+        weights.append(of_occasions.sum(axis=2) + np.stack(against, axis=1))
     log_weight = np.concatenate(weights)
     count = len(log_weight)
     of_group = logsumexp(log_weight, axis=0) - np.log(count)
     relative = np.exp(log_weight - of_group)  # mean 1
     error = np.sqrt(np.sum(relative.var(axis=0, ddof=1) / count))
     return ImportanceSampled(-2.0 * float(of_group.sum()), 2.0 * float(error), count / (relative**2).mean(axis=0))
+
+
+def _proposals(likelihood: MarginalLikelihood, modes: Modes, groups: Groups) -> list[_Proposal]:
+    """One for each group, in the order of `groups`."""
+    objective, covariance = likelihood.objective, np.linalg.inv(modes.curvature[0])
+    rows = [int(np.flatnonzero((objective.place == eta[0]).any(axis=1))[0]) for eta in groups.eta]
+    made = []
+    for row in rows:
+        own = objective.place[row][objective.filled[row]]
+        made.append(_Proposal(own, modes.eta[0][own], covariance[row][: len(own), : len(own)]))
+    return made
+
+
+class _Proposal:
+    """A multivariate t density around a group's most probable deviations, which stand `at` these positions."""
+
+    def __init__(self, at: Int[np.ndarray, " deviation"], mode: np.ndarray, covariance: np.ndarray) -> None:
+        self.at, self._centre, self._root = at, mode, np.linalg.cholesky(covariance)
+        self._log_det = float(np.log(np.diagonal(self._root)).sum())
+        self._density = stats.multivariate_t(np.zeros(len(at)), np.eye(len(at)), df=TAILS)
+
+    def at_draws(
+        self, t: Float[np.ndarray, "draw largest"]
+    ) -> tuple[Float[np.ndarray, "draw deviation"], Float[np.ndarray, " draw"]]:
+        """Deviations and their log densities, from draws of a standard t in as many directions or more."""
+        t = t[:, : len(self.at)]
+        return self._centre + t @ self._root.T, self._density.logpdf(t) - self._log_det

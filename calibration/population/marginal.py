@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from calibration.optimise.objective import Objective
+from calibration.population.group_objective import GroupObjective
 from calibration.problem import Problem
 from twin.errors import ProblemError
 
@@ -35,16 +35,18 @@ class Modes(NamedTuple):
         eta: The deviations.
         value: Negative log-likelihood with the deviations' density, J; infinite where none could be integrated.
         slope: Derivatives of J in the population's numbers.
+        gradient: Derivatives of J in the deviations, by group; 0 where a group has fewer than others.
         half_log_det: Half the logarithm of det H.
-        curvature: H.
+        curvature: H, whose blocks belong to the groups; the unit matrix where a group has fewer.
         found: Whether Newton's steps came to an end.
     """
 
     eta: Float[np.ndarray, "vector deviation"]
     value: Float[np.ndarray, " vector"]
     slope: Float[np.ndarray, "vector parameter"]
+    gradient: Float[np.ndarray, "vector group own"]
     half_log_det: Float[np.ndarray, " vector"]
-    curvature: Float[np.ndarray, "vector deviation deviation"]
+    curvature: Float[np.ndarray, "vector group own own"]
     found: Bool[np.ndarray, " vector"]
 
     @property
@@ -57,7 +59,8 @@ class MarginalLikelihood:
     """Marginal likelihood of a problem whose parameters vary between subjects.
 
     Args:
-        problem: A problem with at least one estimate that has a spread (``between``).
+        problem: A problem with at least one estimate that has a spread (``between``); its deviations are those of the
+            subjects and, with ``between_occasions``, of their occasions.
 
     Attributes:
         names: Entries of the population's vector: typical values, spreads, shared parameters, noise.
@@ -65,21 +68,22 @@ class MarginalLikelihood:
         upper: Their upper bounds, estimation scale.
         nominal: Their reference values, estimation scale.
         deviations: Names of the deviations.
+        objective: The likelihood with its derivatives, by groups of deviations that have nothing to do with others.
 
     Raises:
         ProblemError: nothing varies between subjects.
     """
 
     def __init__(self, problem: Problem) -> None:
-        roles = np.array([entry.role for entry in problem.parameters.entries])
-        if not (roles == "eta").any():
+        deviates = np.array([entry.is_deviation for entry in problem.parameters.entries])
+        if not deviates.any():
             raise ProblemError(
                 "no parameter varies around a typical value",
                 where=problem.name,
                 expected="an Estimate with per='subject' and between=",
             )
-        self.problem, self._objective = problem, Objective(problem, with_prior=False)
-        self._of_eta, self._of_population = np.flatnonzero(roles == "eta"), np.flatnonzero(roles != "eta")
+        self.problem, self.objective = problem, GroupObjective(problem)
+        self._of_eta, self._of_population = self.objective.deviations, self.objective.population
         self.names = tuple(problem.names[index] for index in self._of_population)
         self.deviations = tuple(problem.names[index] for index in self._of_eta)
         self.lower, self.upper = problem.lower[self._of_population], problem.upper[self._of_population]
@@ -106,7 +110,7 @@ class MarginalLikelihood:
         The caller is inside the float64 context.
         """
         now = self._at(population, eta)
-        step, promise = _newton(now)
+        step, promise = self._newton(now)
         share = np.ones(len(eta))
         active = np.isfinite(now.value) & (promise > DECREMENT)
         for _ in range(MOST_ITERATIONS):
@@ -118,25 +122,34 @@ class MarginalLikelihood:
             better = tried.value <= now.value[rows] + 1e-12 * np.abs(now.value[rows])
             now = Modes(*(_put(old, rows[better], new[better]) for old, new in zip(now, tried, strict=True)))
             share[rows] = np.where(better, np.minimum(4.0 * share[rows], 1.0), 0.25 * share[rows])
-            step, promise = _newton(now)
+            step, promise = self._newton(now)
             active = np.isfinite(now.value) & (promise > DECREMENT) & (share > SHORTEST)
         return now._replace(found=np.isfinite(now.value) & (promise <= 1e-6))
 
+    def conditional_sd(self, modes: Modes) -> Float[np.ndarray, " deviation"]:
+        """Standard deviations of the deviations given the readings, of the first vector."""
+        covariance = np.linalg.inv(modes.curvature[0])
+        return self.objective.flat(np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))[None])[0]
+
     def _at(self, population: np.ndarray, eta: np.ndarray) -> Modes:
-        found = self._objective(self.whole(population, eta))
-        size = eta.shape[1]
-        curvature = found.curvature[:, self._of_eta][:, :, self._of_eta] + np.eye(size)
+        objective = self.objective
+        found = objective(self.whole(population, eta))
         good = np.isfinite(found.nllh)
-        curvature = np.where(good[:, None, None], curvature, np.eye(size))
-        gradient = np.where(good[:, None], found.gradient, 0.0)
+        curvature = np.where(good[:, None, None, None], found.curvature, 0.0) + np.eye(objective.place.shape[1])
         return Modes(
             eta=np.array(eta, dtype=float),
             value=np.where(good, found.nllh + 0.5 * np.sum(eta**2, axis=1), np.inf),
-            slope=np.concatenate([gradient[:, self._of_population], gradient[:, self._of_eta] + eta], axis=1),
-            half_log_det=0.5 * np.linalg.slogdet(curvature)[1],
+            slope=np.where(good[:, None], found.slope, 0.0),
+            gradient=np.where(good[:, None, None], found.gradient, 0.0) + objective.by_group(eta),
+            half_log_det=0.5 * np.linalg.slogdet(curvature)[1].sum(axis=1),
             curvature=curvature,
             found=good,
         )
+
+    def _newton(self, now: Modes) -> tuple[np.ndarray, np.ndarray]:
+        """Newton's step in the deviations and the gain that it promises."""
+        step = -np.linalg.solve(now.curvature, now.gradient[..., None])[..., 0]
+        return self.objective.flat(step), -0.5 * np.sum(now.gradient * step, axis=(1, 2))
 
     def value_and_gradient(
         self, population: Float[np.ndarray, " parameter"], eta: Float[np.ndarray, " deviation"]
@@ -162,14 +175,7 @@ class MarginalLikelihood:
         above, below = np.split(around.half_log_det, 2)
         usable = np.isfinite(around.value[:size]) & np.isfinite(around.value[size:])
         of_volume = np.where(usable, (above - below) / (2 * STEP), 0.0)
-        return float(here.marginal[0]), here.slope[0, :size] + of_volume, here
-
-
-def _newton(now: Modes) -> tuple[np.ndarray, np.ndarray]:
-    """Newton's step in the deviations and the gain that it promises."""
-    gradient = now.slope[:, -now.eta.shape[1] :]
-    step = -np.linalg.solve(now.curvature, gradient[..., None])[..., 0]
-    return step, -0.5 * np.sum(gradient * step, axis=1)
+        return float(here.marginal[0]), here.slope[0] + of_volume, here
 
 
 def _put(old: np.ndarray, rows: np.ndarray, new: np.ndarray) -> np.ndarray:

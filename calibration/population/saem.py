@@ -1,14 +1,16 @@
 """Stochastic approximation EM: the maximum of the marginal likelihood itself, without approximating its integral.
 
-Each iteration draws the subjects' parameters phi from their conditional distribution by Metropolis-Hastings, moves the
-averages of the complete data's sufficient statistics by the step gamma, and maximises. gamma is 1 at first and falls as
-1/k afterwards. The distribution of phi has its maximum in closed form. Shared parameters and the noise have none in
-general: they take gamma times a Fisher scoring step of the same drawn data, with the averaged expected Hessian, a
-recursion that has the same limit.
+Each iteration draws the subjects' parameters phi and the deviations of their occasions from their conditional
+distribution by Metropolis-Hastings, moves the averages of the complete data's sufficient statistics by the step gamma,
+and maximises. gamma is 1 at first and falls as 1/k afterwards. The distribution of phi has its maximum in closed form,
+and so have the spreads between occasions: the mean square of the drawn deviations. Shared parameters and the noise have
+none in general: they take gamma times a Fisher scoring step of the same drawn data, with the averaged expected Hessian,
+a recursion that has the same limit.
 
 References:
     Delyon, Lavielle & Moulines (1999), doi:10.1214/aos/1018031103, for the steps; Kuhn & Lavielle (2005),
-    doi:10.1016/j.csda.2004.07.002, for the Metropolis kernels and the chains per subject; Baey, Delattre,
+    doi:10.1016/j.csda.2004.07.002, for the chains per subject; Panhard & Samson (2009),
+    doi:10.1093/biostatistics/kxn020, for occasions; Baey, Delattre,
     Kuhn, Leger & Lemler (2023), Efficient preconditioned stochastic gradient descent for estimation in latent variable
     models, ICML, for scoring steps.
 """
@@ -21,9 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from calibration.optimise.objective import Objective
+from calibration.population.chains import Chains, Law
 from calibration.population.distribution import covariance_of
-from calibration.population.layout import Groups
+from calibration.population.layout import Deviations, Groups
 from calibration.population.marginal import MarginalLikelihood
 from calibration.population.scoring import scoring_step
 from calibration.scales import to_scale
@@ -31,32 +33,33 @@ from twin.errors import ProblemError, SimulationError
 
 DRAWN_SUBJECTS = 50
 """Chains times subjects, at least (Kuhn & Lavielle 2005 take several chains where there are few subjects)."""
-SWEEPS = 2
-"""Rounds of all Metropolis kernels per iteration."""
-ACCEPTANCE = 0.4
-"""Share of accepted steps that the random walks adapt to (Roberts & Rosenthal 2001, doi:10.1214/ss/1015346320)."""
 SLOWEST = 0.95
 """While gamma is 1 a variance shrinks by no more than this factor per iteration, so that chains keep moving."""
 LEAST_SPREAD = 1e-4
 
 
 @dataclass
-class Chains:
-    """Drawn parameters and what the averages have become.
+class Averages:
+    """What the averages of the complete data have become.
 
     Args:
-        phi: Parameters of each chain and group, estimation scale.
-        walk: Scale of the random walk of each group and parameter, in spreads.
-        first: Averaged phi of each group.
-        second: Averaged sum of phi phi' over groups.
-        information: Averaged expected Hessian of the other entries.
+        first: phi of each group.
+        second: Sum of phi phi' over groups.
+        away: Mean square of the occasions' deviations.
+        information: Expected Hessian of the other entries.
     """
 
-    phi: Float[np.ndarray, "chain group parameter"]
-    walk: Float[np.ndarray, "group parameter"]
     first: Float[np.ndarray, "group parameter"]
     second: Float[np.ndarray, "parameter parameter"]
+    away: Float[np.ndarray, " occasional"]
     information: Float[np.ndarray, "other other"]
+
+    def move(self, chains: Chains, occasions: int, gamma: float) -> None:
+        """Move towards the drawn parameters by a share gamma."""
+        phi = chains.phi
+        self.first += gamma * (phi.mean(axis=0) - self.first)
+        self.second += gamma * (np.einsum("cgi,cgj->ij", phi, phi) / len(phi) - self.second)
+        self.away += gamma * (np.sum(chains.away**2, axis=(0, 1, 2)) / (len(phi) * occasions) - self.away)
 
 
 class Saem:
@@ -74,7 +77,6 @@ class Saem:
         self.likelihood, self.groups = likelihood, Groups(likelihood)
         self.rng = np.random.default_rng([seed, 14])
         problem, groups = likelihood.problem, self.groups
-        self._objective = Objective(problem, with_prior=False)
         self._place = {name: index for index, name in enumerate(likelihood.names)}
         self._slots = [problem.parameters.slots[name] for name in groups.names]
         for name, slot in zip(groups.names, self._slots, strict=True):
@@ -85,7 +87,7 @@ class Saem:
                     fix="let the spread be estimated, or use method='focei'",
                 )
         self._linear_terms()
-        taken = {*self._coefficients, *self._spreads.values()}
+        taken = {*self._coefficients, *self._spreads.values(), *self._occasion_spreads.values()}
         for block in problem.parameters.blocks.values():
             taken |= {self._at(entry) for row in block.partial for entry in row}
         self._other = np.array([i for i in range(len(likelihood.names)) if i not in taken], dtype=int)
@@ -100,6 +102,7 @@ class Saem:
         series, columns = self.groups.series, []
         self._coefficients: list[int] = []
         self._spreads: dict[int, int] = {}
+        self._occasion_spreads: dict[int, int] = {}
         shape = (len(series), len(self._slots))
         self._offset = np.zeros(shape)
         for k, slot in enumerate(self._slots):
@@ -116,6 +119,9 @@ class Saem:
                 self._coefficients.append(self._at(entry))
             if slot.between_is_estimated:
                 self._spreads[k] = self._at(int(slot.between))  # type: ignore[arg-type]
+        for k, at in enumerate(self.groups.occasional):
+            if self._slots[at].occasions_is_estimated:
+                self._occasion_spreads[k] = self._at(int(self._slots[at].occasions))  # type: ignore[arg-type]
         self._design = np.stack(columns, axis=2)
 
     def run(
@@ -132,103 +138,75 @@ class Saem:
             SimulationError: the vector to begin with cannot be integrated.
         """
         theta, groups = begin.copy(), self.groups
-        for at in self._spreads.values():
+        for at in (*self._spreads.values(), *self._occasion_spreads.values()):
             theta[at] = max(theta[at], LEAST_SPREAD)
         centre = groups.centre(theta)
-        chains = Chains(
-            np.tile(centre, (self.chains, 1, 1)),
-            np.full(centre.shape, 0.5),
+        chains = Chains.begin(groups, centre, self.chains)
+        averages = Averages(
             centre.copy(),
             centre.T @ centre,
+            np.zeros(len(groups.occasional)),
             np.zeros((len(self._other), len(self._other))),
         )
-        if not np.isfinite(groups.log_likelihood(theta, np.zeros((self.chains, *centre.shape)))).all():
+        typical = Deviations(np.zeros_like(chains.phi), np.zeros_like(chains.away))
+        if not np.isfinite(groups.log_likelihood(theta, typical)).all():
             raise SimulationError(
                 "the vector to begin with cannot be integrated", where="saem", fix="give nominal values near the truth"
             )
         path = []
         for iteration in range(burn + smooth):
             gamma = 1.0 if iteration < burn else 1.0 / (iteration - burn + 1)
-            eta = self._draw(theta, chains, adapt=iteration < burn)
-            mean = chains.phi.mean(axis=0)
-            outer = np.einsum("cgi,cgj->ij", chains.phi, chains.phi) / self.chains
-            chains.first += gamma * (mean - chains.first)
-            chains.second += gamma * (outer - chains.second)
-            others = self._score(theta, eta, chains, gamma)
-            theta = self._maximise(theta, chains, slowly=iteration < burn // 2)
+            drawn = chains.draw(groups, self._law(theta), self.rng, adapt=iteration < burn)
+            averages.move(chains, int(groups.has.sum()), gamma)
+            others = self._score(theta, drawn, averages, gamma)
+            theta = self._maximise(theta, averages, slowly=iteration < burn // 2)
             theta[self._other] = others
             path.append(theta.copy())
         return np.array(path)
 
-    def _root(self, theta: np.ndarray) -> np.ndarray:
-        """Cholesky factor of the covariance of the deviations."""
+    def _law(self, theta: np.ndarray) -> Law:
+        """What the parameters are drawn from."""
         likelihood = self.likelihood
-        whole = likelihood.whole(theta[None], np.zeros((1, len(likelihood.deviations))))[0]
-        return np.linalg.cholesky(np.asarray(covariance_of(likelihood.problem.parameters, jnp.asarray(whole))))
+        whole = jnp.asarray(likelihood.whole(theta[None], np.zeros((1, len(likelihood.deviations))))[0])
+        root = np.linalg.cholesky(np.asarray(covariance_of(likelihood.problem.parameters, whole)))
+        spread = [float(self._slots[k].occasion_spread(whole)) for k in self.groups.occasional]
+        return Law(theta, root, np.array(spread))
 
-    def _draw(self, theta: np.ndarray, chains: Chains, adapt: bool) -> np.ndarray:
-        """Metropolis-Hastings for all chains and groups; returns the standardised deviations."""
-        root, centre, rng = self._root(theta), self.groups.centre(theta), self.rng
-        eta = np.linalg.solve(root, (chains.phi - centre).transpose(0, 2, 1).reshape(-1, len(root), len(centre)))
-        eta = eta.transpose(0, 2, 1)
-        now = self.groups.log_likelihood(theta, eta)
-
-        def step(tried: np.ndarray, with_prior: bool) -> np.ndarray:
-            nonlocal eta, now
-            then = self.groups.log_likelihood(theta, tried)
-            gain = then - now
-            if with_prior:
-                gain -= 0.5 * (np.sum(tried**2, axis=2) - np.sum(eta**2, axis=2))
-            taken = np.log(rng.uniform(size=gain.shape)) < gain
-            eta, now = np.where(taken[:, :, None], tried, eta), np.where(taken, then, now)
-            return taken.mean(axis=0)
-
-        for _ in range(SWEEPS):
-            step(rng.standard_normal(eta.shape), with_prior=False)
-            for k in range(eta.shape[2]):
-                tried = eta.copy()
-                tried[:, :, k] += chains.walk[:, k] * rng.standard_normal(tried.shape[:2])
-                accepted = step(tried, with_prior=True)
-                if adapt:
-                    chains.walk[:, k] *= np.exp(0.4 * (accepted - ACCEPTANCE))
-            joint = eta + 0.6 * chains.walk * rng.standard_normal(eta.shape)
-            step(joint, with_prior=True)
-        chains.phi = centre + np.einsum("ij,cgj->cgi", root, eta)
-        return eta
-
-    def _score(self, theta: np.ndarray, eta: np.ndarray, chains: Chains, gamma: float) -> np.ndarray:
+    def _score(self, theta: np.ndarray, drawn: Deviations, averages: Averages, gamma: float) -> np.ndarray:
         """Entries without deviations, after a step of the averaged score."""
         here, other = theta[self._other], self._other
         if not len(other):
             return here
         likelihood = self.likelihood
-        flat = np.empty((len(eta), len(likelihood.deviations)))
-        flat[:, self.groups.eta] = eta
-        found = self._objective(likelihood.whole(np.tile(theta, (len(eta), 1)), flat))
+        flat = self.groups.flat(drawn)
+        found = likelihood.objective(likelihood.whole(np.tile(theta, (len(flat), 1)), flat))
         good = np.isfinite(found.nllh)
         if not good.any():
             return here
-        at = likelihood.positions[other]
-        chains.information += gamma * (found.curvature[good][:, at][:, :, at].mean(axis=0) - chains.information)
+        hessian = found.information[good][:, other][:, :, other].mean(axis=0)
+        averages.information += gamma * (hessian - averages.information)
         width = (likelihood.upper - likelihood.lower)[other]
-        moved = here + gamma * scoring_step(chains.information, found.gradient[good][:, at].mean(axis=0), width)
+        gradient = found.slope[good][:, other].mean(axis=0)
+        moved = here + gamma * scoring_step(averages.information, gradient, width)
         return np.clip(moved, likelihood.lower[other], likelihood.upper[other])
 
-    def _maximise(self, theta: np.ndarray, chains: Chains, slowly: bool) -> np.ndarray:
+    def _maximise(self, theta: np.ndarray, averages: Averages, slowly: bool) -> np.ndarray:
         """Typical values, effects, spreads and correlations from the averages."""
         likelihood, theta = self.likelihood, theta.copy()
-        root = self._root(theta)
+        root = self._law(theta).root
         weight = np.linalg.inv(root @ root.T)
         design = self._design
         normal = np.einsum("gia,ij,gjb->ab", design, weight, design)
-        target = np.einsum("gia,ij,gj->a", design, weight, chains.first - self._offset)
+        target = np.einsum("gia,ij,gj->a", design, weight, averages.first - self._offset)
         at = np.array(self._coefficients)
         theta[at] = np.clip(np.linalg.solve(normal, target), likelihood.lower[at], likelihood.upper[at])
         centre = self._offset + design @ theta[at]
-        cross = chains.first.T @ centre
-        covariance = (chains.second - cross - cross.T + centre.T @ centre) / len(centre)
-        for k, place in self._spreads.items():
-            spread = np.sqrt(max(covariance[k, k], 0.0))
+        cross = averages.first.T @ centre
+        covariance = (averages.second - cross - cross.T + centre.T @ centre) / len(centre)
+        found = {place: covariance[k, k] for k, place in self._spreads.items()}
+        found |= {place: averages.away[k] for k, place in self._occasion_spreads.items()}
+        for place, variance in found.items():
+            spread = np.sqrt(max(variance, 0.0))
             if slowly:
                 spread = max(spread, np.sqrt(SLOWEST) * theta[place])
             theta[place] = np.clip(spread, max(LEAST_SPREAD, likelihood.lower[place]), likelihood.upper[place])

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from calibration.parameters import ParameterVector
-from calibration.population.distribution import covariance_of, varying
+from calibration.population.distribution import covariance_of, occasional, varying
 from calibration.scales import linear
 from twin.cohort import Cohort
 from twin.cohort.distributions import Normal
@@ -33,6 +33,7 @@ def virtual_cohort(
     within: Within,
     constraints: Sequence[str],
     covariates: Mapping[str, Any] | None,
+    occasion: bool,
 ) -> Cohort:
     """See `PopulationFit.cohort`."""
     problem, theta = fit.likelihood.problem, fit.vector
@@ -49,9 +50,11 @@ def virtual_cohort(
         )
     names = varying(parameters)
     scores = {f"{name}_deviation": Normal(0.0, 1.0) for name in names if name in known}
+    own = [name for name in occasional(parameters) if name in known] if occasion else []
+    scores |= {f"{name}_occasion": Normal(0.0, 1.0) for name in own}
     values: dict[str, Any] = {name: value for name, value in problem.fixed.items() if name not in known}
-    values |= {name: _formula(parameters, theta, name) for name in known}
-    ranges = _ranges(fit, within, known)
+    values |= {name: _formula(parameters, theta, name, name in own) for name in known}
+    ranges = _ranges(fit, within, known, own)
     return Cohort(
         size,
         values,
@@ -68,8 +71,8 @@ def _covariates_of(parameters: ParameterVector, name: str) -> list[Any]:
     return [symbol for shift in parameters.slots[name].shifts for symbol in parse(shift.formula).free_symbols]
 
 
-def _formula(parameters: ParameterVector, theta: Float[np.ndarray, " entry"], name: str) -> float | str:
-    """The value of a virtual subject: a number, or a formula of its covariates and its standardised deviation."""
+def _formula(parameters: ParameterVector, theta: Float[np.ndarray, " entry"], name: str, occasion: bool) -> float | str:
+    """The value of a virtual subject: a number, or a formula of its covariates and its standardised deviations."""
     slot = parameters.slots[name]
     if slot.plain:
         if len(set(slot.value.tolist())) > 1:
@@ -85,6 +88,8 @@ def _formula(parameters: ParameterVector, theta: Float[np.ndarray, " entry"], na
         terms.append(f"({float(coefficient)!r}) * ({shift.formula})")
     if slot.eta is not None:
         terms.append(f"({float(slot.spread(theta))!r}) * {name}_deviation")
+    if occasion:
+        terms.append(f"({float(slot.occasion_spread(theta))!r}) * {name}_occasion")
     return BACK[slot.scale].format(" + ".join(terms))
 
 
@@ -102,7 +107,7 @@ def _correlations(
     return found
 
 
-def _ranges(fit: PopulationFit, within: Within, known: list[str]) -> dict[str, tuple[float, float]]:
+def _ranges(fit: PopulationFit, within: Within, known: list[str], own: list[str]) -> dict[str, tuple[float, float]]:
     if within is None:
         return {}
     if isinstance(within, str):
@@ -110,10 +115,9 @@ def _ranges(fit: PopulationFit, within: Within, known: list[str]) -> dict[str, t
             raise ProblemError(
                 f"within is {within!r}", where="cohort", expected="'individuals', or a range by parameter"
             )
+        columns = dict(fit.individuals.items()) | {name: fit.occasions[name] for name in own}
         return {
-            str(name): (float(column.min()), float(column.max()))
-            for name, column in fit.individuals.items()
-            if name in known
+            str(name): (float(column.min()), float(column.max())) for name, column in columns.items() if name in known
         }
     for name, (low, high) in within.items():
         if name not in known:

@@ -21,7 +21,8 @@ def subject_entries(problem: Problem) -> Int[np.ndarray, " entry"]:
     found: set[int] = set()
     for name, slot in problem.parameters.slots.items():
         if name in per_subject:
-            found |= set(np.atleast_1d(slot.value if slot.eta is None else slot.eta).tolist())
+            own = [slot.value] if slot.eta is None else [slot.eta] if slot.kappa is None else [slot.eta, slot.kappa]
+            found |= {int(entry) for entries in own for entry in np.atleast_1d(entries)}
     return np.array(sorted(found), dtype=int)
 
 

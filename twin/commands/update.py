@@ -44,7 +44,7 @@ def summary_text(before: Twin, after: Twin) -> str:
     rows = [
         (name, *(f"{figure(each.loc[name, 'median'])} ({figure(each.loc[name, 'q05'], 3)} to "
                  f"{figure(each.loc[name, 'q95'], 3)})" for each in (old, new)))
-        for name in after.names if "_eta[" not in name
+        for name in after.names if "_eta[" not in name and "_kappa[" not in name
     ]  # fmt: skip
     return text_table(("parameter", "before (90 %)", "after (90 %)"), rows, left=(0, 1, 2))
 

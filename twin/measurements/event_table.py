@@ -49,7 +49,8 @@ class EventTable:
 
     Args:
         measurements: The readings, in the model's units.
-        experiments: Doses by the experiments' names in the table; subjects with the same doses share one.
+        experiments: Doses by the experiments' names in the table; subjects with the same doses share one, occasions of
+            one subject never do.
         covariates: The columns asked for, a row per subject.
         others: Rows that are neither dose nor reading (EVID 2, or MDV 1), which were left out.
 
@@ -104,10 +105,15 @@ def read_event_table(
     experiments: dict[tuple, str] = {}
     described: dict[str, Experiment] = {}
     names = []
+    alike: dict[tuple, list[int]] = {}
     for row in range(len(rows)):
-        given, start = occasions[row]
+        given, start, occasion = occasions[row]
         made = tuple(_dose(rows, each, doses, time_factor, dose_unit) for each in given)
-        key = (made, start)
+        # The same doses on a second occasion of a subject are another experiment, which others with a second one share.
+        of_subject = alike.setdefault((rows.subject[row], made, start), [])
+        if occasion not in of_subject:
+            of_subject.append(occasion)
+        key = (made, start, of_subject.index(occasion))
         if key not in experiments:
             experiments[key] = f"doses_{len(experiments) + 1}"
             described[experiments[key]] = Experiment(doses=made, t0=start * time_factor, description=_in_words(made))
@@ -209,12 +215,12 @@ class _Rows:
                 raise self.fault(row, "CENS", found, "0, or 1 and -1 for a reading below and above the limit in DV")
 
 
-def _occasions(rows: _Rows) -> list[tuple[list[int], float]]:
-    """For each row the dose rows of its occasion and the occasion's start: time 0, a first dose before, or a reset.
+def _occasions(rows: _Rows) -> list[tuple[list[int], float, int]]:
+    """For each row its occasion: dose rows, start (time 0, a first dose before, or a reset) and number.
 
     Rows of a subject stand together, in the order of time; after a reset time may begin anew.
     """
-    found: list[tuple[list[int], float]] = []
+    found: list[tuple[list[int], float, int]] = []
     finished: set[str] = set()
     time = rows.number["TIME"]
     for row in range(len(rows)):
@@ -232,7 +238,8 @@ def _occasions(rows: _Rows) -> list[tuple[list[int], float]]:
                 row, "TIME", found_text, "times in order within a subject", "sort the table by ID and TIME"
             )
         if new or reset:
-            current: tuple[list[int], float] = ([], float(time[row]) if reset else min(0.0, float(time[row])))
+            start = float(time[row]) if reset else min(0.0, float(time[row]))
+            current: tuple[list[int], float, int] = ([], start, found[-1][2] + 1 if found else 0)
         if rows.is_dose(row):
             current[0].append(row)
         found.append(current)

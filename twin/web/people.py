@@ -6,12 +6,14 @@ does not deal new ones.
 
 A twin: one draw per lane. A parameter that differs between subjects is ``g(typical + between * eta)`` on its estimation
 scale: eta is 0 for the typical patient, standard normal for new ones, and drawn with the rest for a calibrated subject.
+One that differs between occasions, too, has ``+ between_occasions * kappa``: kappa is drawn with the rest where the
+subject took part in the experiment that is shown, and standard normal where it is a further occasion.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -77,9 +79,11 @@ class DrawnPatients:
                 where=posterior.path.name,
                 expected=f"one of {', '.join(parameters[:8])}",
             )
-        self.differ = tuple(name for name in self.calibrated if self._between(name) is not None)
+        self.differ = tuple(name for name in self.calibrated if self._spread(name, "between") is not None)
         self.subjects = self._groups("subject")
-        self._z = np.random.default_rng(_SEED).standard_normal((len(self.differ), self.count))
+        rng = np.random.default_rng(_SEED)
+        self._z = rng.standard_normal((len(self.differ), self.count))
+        self._of_occasion = rng.standard_normal((len(self.differ), self.count))
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -109,7 +113,7 @@ class DrawnPatients:
             if group not in groups:
                 group = next(iter(groups))
             return self._columns[groups[group]]
-        typical, between = self._columns[name], self._between(name)
+        typical, between = self._columns[name], self._spread(name, "between")
         if between is None or estimate is None or settings.whom == TYPICAL:
             return typical
         if settings.whom == NEW:
@@ -119,17 +123,26 @@ class DrawnPatients:
             if entry is None:
                 return typical
             eta = self._columns[entry]
-        return _moved(typical, between * eta, estimate)
+        return _moved(typical, between * eta + self._occasion(name, settings), estimate)
 
-    def _between(self, name: str) -> np.ndarray | float | None:
-        """Standard deviation between subjects on the estimation scale; None where nothing differs, or is known to."""
+    def _occasion(self, name: str, settings: Settings) -> np.ndarray | float:
+        """What is due to the occasion, on the estimation scale."""
+        spread = self._spread(name, "between_occasions")
+        if spread is None:
+            return 0.0
+        known = self._columns.get(f"{name}_kappa[{settings.whom}, {settings.experiment}]")
+        return spread * (self._of_occasion[self.differ.index(name)] if known is None else known)
+
+    def _spread(self, name: str, what: Literal["between", "between_occasions"]) -> np.ndarray | float | None:
+        """A standard deviation on the estimation scale; None where nothing differs, or is known to."""
         estimate = self._estimates.get(name)
-        if estimate is None or estimate.between is None:
+        given = None if estimate is None else getattr(estimate, what)
+        if given is None:
             return None
-        drawn = self._columns.get(f"{name}_between")
+        drawn = self._columns.get(f"{name}_{what}")
         if drawn is not None:
             return drawn
-        return float(estimate.between) if isinstance(estimate.between, int | float) else None
+        return float(given) if isinstance(given, int | float) else None
 
     def _per(self, name: str) -> str:
         estimate = self._estimates.get(name)
@@ -151,4 +164,6 @@ class DrawnPatients:
 def _moved(typical: np.ndarray, shift: np.ndarray, estimate: Estimate) -> np.ndarray:
     if estimate.scale == "lin":
         return typical + shift
+    if estimate.scale == "logit":
+        return 1.0 / (1.0 + (1.0 - typical) / typical * np.exp(-shift))
     return typical * (np.exp(shift) if estimate.scale == "log" else 10.0**shift)

@@ -53,6 +53,11 @@ def test_poolings_of_the_library() -> None:
     alone = pooled(library.study("theophylline"), "none")
     assert poolings(alone) == ("none", "complete")
     assert {e.per for e in pooled(alone, "complete").estimates} == {"shared"}
+    visits = replace(library.study("theophylline").estimates[0], per="subject", between=0.3, between_occasions=0.2)
+    study = replace(library.study("theophylline"), estimates=(visits,))
+    for way, per in (("none", "subject"), ("complete", "shared")):
+        (estimate,) = pooled(study, way).estimates
+        assert (estimate.per, estimate.between, estimate.between_occasions) == (per, None, None)
     with pytest.raises(ProblemError, match="expected: none, complete"):
         pooled(alone, "partial")
     with pytest.raises(ProblemError, match="no parameters per subject"):

@@ -80,6 +80,14 @@ def test_what_is_wrong_is_named_with_line_and_key(changed, old: str, new: str, s
         read_study(changed(old, new))
 
 
+def test_occasions_are_read(changed) -> None:
+    visits = "per: subject\n    between_occasions: {}\n"
+    for text, spread in (("0.2", 0.2), ("{ family: half_normal, scale: 0.1 }", Prior("half_normal", scale=0.1))):
+        first, *others = read_study(changed("per: subject\n", visits.format(text))).study.estimates
+        assert first.between_occasions == spread
+        assert {e.between_occasions for e in others} == {None}
+
+
 def test_files_that_are_no_description_are_refused(tmp_path) -> None:
     path = tmp_path / "mine.yaml"
     for content, said in ((b"", "the file is empty"), (b"\xff\xfe", "it is no YAML"), (b"a" * (LARGEST + 1), "bytes")):

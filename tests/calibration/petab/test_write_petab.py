@@ -104,6 +104,18 @@ def test_parameters_of_subjects_become_conditions(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("spread", [0.2, Prior("half_normal", scale=0.3)])
+@pytest.mark.parametrize("scale", ["log10", "lin"])
+def test_occasions_of_subjects_become_conditions(tmp_path: Path, spread: float | Prior, scale) -> None:
+    k = Estimate("k", 0.01, 10.0, scale=scale, nominal=0.5, per="subject", between=0.1, between_occasions=spread)
+    given = problem({"plain": Experiment(), "again": Experiment()}, Noise("normal", 0.3), [k])
+    given = given.with_nominal({"k_eta[1]": 0.7, "k_kappa[1, plain]": -0.4, "k_kappa[2, again]": 0.9})
+    again = read_petab(write_petab(given, tmp_path, priors="omit"), **EXACT)
+    assert float(again.log_likelihood(again.nominal)) == pytest.approx(
+        float(given.log_likelihood(given.nominal)), rel=1e-8
+    )
+
+
 @pytest.mark.parametrize(
     ("experiment", "noise", "version", "message"),
     [

@@ -11,9 +11,11 @@ import pytest
 import xarray as xr
 
 import calibration
+from calibration import Problem
 from calibration.synthetic.endpoints import endpoints
 from calibration.synthetic.vectors import new_vectors, subject_entries
 from twin.errors import ProblemError
+from twin.study import Estimate, Noise
 
 pytestmark = pytest.mark.xdist_group("synthetic")
 PROCESS = calibration.Process(jitter=0.2, missing=0.1, dropout=0.3, batches=2, batch_sd=0.1)
@@ -62,6 +64,13 @@ def test_subjects_are_drawn_from_the_spread(small) -> None:
     rest = np.setdiff1d(np.arange(len(small.names)), own)
     assert (vectors[:, rest] == np.asarray(small.nominal)[rest]).all()
     assert abs(vectors[:, own].mean()) < 4 / np.sqrt(1200) and abs(vectors[:, own].std() - 1) < 4 / np.sqrt(2400)
+
+
+def test_occasions_are_drawn_with_their_subjects(decay, table_of_rows) -> None:
+    rows = [(run, "1", "y", t, 1.0) for run in ("fed", "fasted") for t in (0.0, 1.0, 2.0)]
+    k = Estimate("k", 0.05, 5.0, per="subject", between=0.2, between_occasions=0.1)
+    given = Problem(decay, table_of_rows(rows), [k], Noise("normal", 0.05))
+    assert [given.names[i] for i in subject_entries(given)] == ["k_eta[1]", "k_kappa[1, fed]", "k_kappa[1, fasted]"]
 
 
 def test_the_process_loses_and_moves_readings(messy, plain) -> None:

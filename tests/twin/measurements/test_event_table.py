@@ -112,6 +112,18 @@ def test_a_reset_begins_an_occasion(oral: Model, tmp_path: Path) -> None:
     assert found.experiments["doses_2"].doses == (Bolus("gut", 160.0),)
 
 
+def test_the_same_dose_on_two_occasions_is_two_experiments(oral: Model, tmp_path: Path) -> None:
+    """Of one subject; subjects share what they have in common, the first and the second time."""
+    once = ["{},0,.,320,{}", "{},2,4.0,.,0"]
+    visits = [
+        line.format(subject, event) for subject, event in ((1, 1), (1, 4), (2, 1), (2, 4), (3, 1)) for line in once
+    ]
+    found = read(tmp_path, oral, ["ID,TIME,DV,AMT,EVID", *visits])
+    table = found.measurements.table
+    assert table["experiment"].tolist() == ["doses_1", "doses_2", "doses_1", "doses_2", "doses_1"]
+    assert found.experiments["doses_1"] == found.experiments["doses_2"]
+
+
 def test_limits_other_rows_and_covariates(oral: Model, tmp_path: Path) -> None:
     lines = [
         "# a comment",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy import special
 
 import twin
 from tests.twin.web.conftest import HOSTILE, write_posterior
@@ -100,6 +101,29 @@ def test_patients_of_a_twin_differ_as_calibrated(tmp_path: Path, model: twin.Mod
     new = drawn.columns(Settings(whom=NEW))["ka"]
     spread = np.std(np.log10(new / group["ka"].to_numpy().ravel()))
     assert abs(spread - 0.5) < 4 * 0.5 / np.sqrt(2 * 60)  # four standard errors of a standard deviation
+
+
+def test_patients_of_a_twin_differ_between_occasions(tmp_path: Path, model: twin.Model) -> None:
+    """Drawn with the rest where the subject was there, another occasion elsewhere; a fraction stays one."""
+    path = write_posterior(tmp_path / "posterior.nc", model)
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        group = tree["posterior"].to_dataset().load()
+    shape = group["ka"].shape
+    for name, value in {"ka": 0.8, "ka_eta[s1]": 2.0, "ka_between_occasions": 0.4, "ka_kappa[s1, fed]": -1.0}.items():
+        group[name] = (("chain", "draw"), np.full(shape, value))
+    xr.DataTree.from_dict({"posterior": group}).to_netcdf(tmp_path / "visits.nc", engine="h5netcdf")
+    spread = Prior("half_normal", scale=0.5)
+    ka = Estimate("ka", 0.1, 0.9, scale="logit", per="subject", between=0.5, between_occasions=spread)
+    study = Study("mine", "oral", "none", {}, (ka,), {"amount": Noise("normal", 0.1)})
+    drawn = DrawnPatients(read_posterior(tmp_path / "visits.nc"), model.parameter_names, study, 60)
+    logit = lambda settings: special.logit(drawn.columns(settings)["ka"]) - special.logit(0.8)  # noqa: E731
+    np.testing.assert_allclose(logit(Settings(whom="s1", experiment="fed")), 0.5 * 2.0 - 0.4)
+    elsewhere, new = logit(Settings(whom="s1", experiment="fasted")), logit(Settings(whom=NEW))
+    # Four standard errors of a standard deviation and of a mean.
+    assert abs(np.std(elsewhere) - 0.4) < 4 * 0.4 / np.sqrt(2 * 60)
+    assert abs(np.mean(elsewhere) - 1.0) < 4 * 0.4 / np.sqrt(60)
+    assert abs(np.std(new) - np.hypot(0.5, 0.4)) < 4 * np.hypot(0.5, 0.4) / np.sqrt(2 * 60)
+    np.testing.assert_allclose(logit(Settings()), 0.0, atol=1e-12)
 
 
 def test_the_spread_is_a_coefficient_of_variation() -> None:

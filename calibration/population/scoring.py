@@ -7,8 +7,6 @@ from jaxtyping import Float
 
 LONGEST = 0.05
 """A step is cut at this share of the width of the bounds, along each principal direction."""
-LEAST_CURVATURE = 1e-10
-"""Curvatures below this share of the largest are taken as this share."""
 
 
 def scoring_step(
@@ -27,6 +25,7 @@ def scoring_step(
         width: Width of the bounds; principal directions are those of entries in these units.
     """
     values, directions = np.linalg.eigh(information * np.outer(width, width))
-    curvature = np.maximum(values, LEAST_CURVATURE * max(values[-1], np.finfo(float).tiny))
-    along = -(directions.T @ (width * gradient)) / curvature
-    return width * (directions @ np.clip(along, -LONGEST, LONGEST))
+    slopes = directions.T @ (width * gradient)
+    # A curvature that would lead further than LONGEST counts as one that leads just so far.
+    curvature = np.maximum.reduce([values, np.abs(slopes) / LONGEST, np.full(len(values), np.finfo(float).tiny)])
+    return -width * (directions @ (slopes / curvature))

@@ -7,12 +7,13 @@ its own derivative. The second derivative is the forward derivative of that one,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 from jax.custom_derivatives import SymbolicZero
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
 from twin.errors import ProblemError
@@ -27,7 +28,7 @@ def batched(of_many: Callable) -> Callable:
 
     It is one program also where it is not called from one: JAX would else run, and compile, it operation by operation.
     """
-    program = jax.jit(of_many)
+    program = _OpenProgram(of_many)
 
     @custom_vmap
     def merged(*rows: Vectors):
@@ -42,6 +43,33 @@ def batched(of_many: Callable) -> Callable:
         return split, jax.tree.map(lambda _: True, split)
 
     return merged
+
+
+class _OpenProgram:
+    """`jax.jit` of a function whose arrays are those of the program that it is part of.
+
+    `jax.jit` keeps the arrays of a closure within the inner program, where `calibration.shared_program` does not see
+    them: two problems that differ in their readings alone would compile the sampler twice.
+    """
+
+    def __init__(self, function: Callable) -> None:
+        self._function, self._alone = function, jax.jit(function)
+        self._kept: dict[Hashable, Callable] = {}
+
+    def __call__(self, *rows: Array):
+        key = (*map(jax.typeof, rows), jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+        if key not in self._kept:
+            self._kept[key] = self._open(rows)
+        return self._kept[key](*rows)
+
+    def _open(self, rows: tuple[Array, ...]) -> Callable:
+        shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in rows]
+        code, shape = jax.make_jaxpr(self._function, return_shape=True)(*shapes)
+        if any(isinstance(x, jax.core.Tracer) for x in code.consts):
+            return self._alone
+        tree, arrays = jax.tree.structure(shape), list(code.consts)
+        program = jax.jit(lambda arrays, rows: jaxpr_as_fun(ClosedJaxpr(code.jaxpr, arrays))(*rows))
+        return lambda *rows: jax.tree.unflatten(tree, program(arrays, rows))
 
 
 def differentiable(

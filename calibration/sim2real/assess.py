@@ -7,9 +7,11 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from calibration.compiled import shared_method
 from calibration.problem import Problem
 from calibration.provenance import provenance
 from calibration.sim2real.assay import AssayLimits, assay_limits
@@ -180,7 +182,7 @@ def _floor(problem: Problem, table: pd.DataFrame, results: list[FoldResult], lim
     """The noise floor; the posterior noise of the first fold is one of its sources."""
     train, thin = results[0].train, max(1, len(results[0].theta) // 100)
     with float64():
-        predicted = train.predict_many(results[0].theta[::thin])
+        predicted = shared_method(train, Problem.predict_many)(jnp.asarray(results[0].theta[::thin]))
     posterior = posterior_sigma(
         problem.noise_models,
         train.bindings.rows_of,

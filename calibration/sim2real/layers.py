@@ -15,6 +15,7 @@ from jaxtyping import ArrayLike
 from scipy.stats import binomtest
 
 import twin
+from calibration.compiled import shared_method
 from calibration.problem import Problem
 from calibration.sim2real.assay import assay_limits
 from calibration.sim2real.check_row import Check, check_table
@@ -131,7 +132,7 @@ def _tolerance_change(result: FoldResult) -> float:
     )
     with float64():
         best = jnp.asarray(result.fit.best[None])
-        values = [float(each.log_likelihood_many(best)[0]) for each in (train, tight)]
+        values = [float(shared_method(each, Problem.log_likelihood_many)(best)[0]) for each in (train, tight)]
     return abs(values[1] - values[0])
 
 
@@ -141,7 +142,7 @@ def _gradient_error(result: FoldResult) -> float:
     steps = 1e-4 * np.maximum(np.abs(best), 1.0)
     with float64():
         points = np.concatenate([best + np.diag(steps), best - np.diag(steps), best[None]])
-        values, gradients = train.log_likelihood_and_gradient_many(jnp.asarray(points))
+        values, gradients = shared_method(train, Problem.log_likelihood_and_gradient_many)(jnp.asarray(points))
     above, below = np.split(np.asarray(values)[:-1], 2)
     differences = (above - below) / (2 * steps)
     # At an optimum gradients vanish: compare with the size of the changes that the differences are made of.

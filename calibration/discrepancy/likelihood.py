@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from calibration.lanes import differentiable
 from calibration.problem import Problem
+from calibration.shared_program import SharedProgram
 from twin.errors import ProblemError
 
 FAMILIES = ("normal", "log_normal")
@@ -83,7 +84,7 @@ class MarginalLikelihood:
         self.rows = [table.rows_of[name] for name in self.observables]
         self.distances = [self.distance(rows, rows) for rows in self.rows]
         self._predict = differentiable(self._value_and_scale, self._with_jacobian)
-        self.residuals_many = jax.jit(jax.vmap(self.residuals))
+        self.residuals_many = SharedProgram(jax.vmap(self.residuals))
 
     def distance(self, one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, "one other"]:
         """Distances in time between readings of one observable; infinite where their processes are independent."""

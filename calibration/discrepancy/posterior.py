@@ -17,6 +17,7 @@ from calibration.optimise import Fit, fit
 from calibration.problem import Problem
 from calibration.sampling.nuts import NUTS
 from calibration.sampling.whitening import whiten
+from calibration.shared_program import SharedProgram
 from twin.errors import ProblemError, SimulationError
 from twin.precision import in_float64
 from twin.progress import progress
@@ -113,7 +114,6 @@ class Discrepancy:
         across = np.where(self._of(series)[rows][:, None], across, np.inf)
         among = np.abs(times[:, None] - times[None, :])
 
-        @jax.jit
         def conditional(residual: Array, amplitude: Array, length: Array, normal: Array) -> Array:
             mean, left = condition(residual, like.distances[index], across, among, amplitude, length)
             return mean + root_of(left) @ normal
@@ -125,7 +125,7 @@ class Discrepancy:
         theta = self.theta.reshape(-1, self.theta.shape[-1])[chosen]
         residual = like.residuals_many(jnp.asarray(theta))[0][:, rows]
         given = (residual, *(jnp.asarray(x) for x in (amplitude[chosen], length[chosen], normal)))
-        return np.asarray(jax.vmap(conditional)(*given))
+        return np.asarray(SharedProgram(jax.vmap(conditional))(*given))
 
     def _of(self, series: tuple[str, str] | None) -> Bool[np.ndarray, " reading"]:
         """Which readings belong to the process of a series."""
@@ -256,7 +256,7 @@ def sample_discrepancy(
 
     rng = np.random.default_rng([seed, 5])
     candidates = jnp.asarray(SPREAD * rng.normal(size=(TRIES * chains, size + 2 * count)))
-    finite = np.isfinite(np.asarray(jax.jit(jax.vmap(log_density))(candidates)))
+    finite = np.isfinite(np.asarray(SharedProgram(jax.vmap(log_density))(candidates)))
     if finite.sum() < chains:
         raise SimulationError(
             f"{int(finite.sum())} of {len(finite)} points near the fit could be integrated, for {chains} chains",

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 from calibration.discrepancy.likelihood import MarginalLikelihood
 from calibration.discrepancy.posterior import Discrepancy, condition, root_of
 from calibration.problem import Problem
+from calibration.shared_program import SharedProgram
 from twin.errors import ProblemError
 from twin.precision import in_float64
 
@@ -60,7 +61,7 @@ def predict_with_discrepancy(
     order = np.array([found.likelihood.observables.index(o) if o in found.likelihood.observables else -1
                       for o in like.observables])  # fmt: skip
 
-    @jax.jit
+    @SharedProgram
     def chunk(theta: Array, amplitude: Array, length: Array, normal: Array) -> tuple[Array, Array, Array]:
         one = lambda *draw: _one(like, train, order, *draw)  # noqa: E731
         return jax.vmap(one)(theta, amplitude, length, normal)

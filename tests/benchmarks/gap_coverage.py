@@ -4,8 +4,8 @@
 
 Readings are y = u + e with an effect u of the series, shared by its readings, and noise e. Twin and baseline issue
 normal forecasts with a bias each; the expected CRPS of such a forecast has a closed form (Gneiting, Raftery 2007,
-doi:10.1198/016214506000001437, equation 20, as E|X - Y| - E|X - X'| / 2), and so has the gap. `false_alarms.py` asks the same
-of whole assessments.
+doi:10.1198/016214506000001437, equation 20, as E|X - Y| - E|X - X'| / 2), and so has the gap.
+`false_alarms.py` asks the same of whole assessments.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def signal(one: Places, other: Places, scales: Scales) -> Float[Array, "one othe
     linked = one.process[:, None] == other.process[None, :]
     found = matern(jnp.asarray(np.abs(one.time[:, None] - other.time[None, :])), scales.length)
     found = jnp.where(linked, found, 0.0)
-    if one.dose is None or other.dose is None or scales.reach is None:
+    if one.dose is None or other.dose is None or one.weight is None or other.weight is None or scales.reach is None:
         return scales.amplitude**2 * found
     found *= matern(jnp.asarray(np.abs(one.dose[:, None] - other.dose[None, :])), scales.reach)
     return (one.weight @ scales.amplitude)[:, None] * (other.weight @ scales.amplitude) * found

@@ -1,4 +1,4 @@
-"""Coverage against replicates: counted as the scores count it, its level kept where readings hang together, its power."""
+"""Coverage against replicates: counted as the scores count it, its level where readings hang together, its power."""
 
 from __future__ import annotations
 

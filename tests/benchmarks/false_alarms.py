@@ -45,7 +45,6 @@ STATED = {
     "sliced_wasserstein": 0.05,
     "energy_train": 0.05,
     "energy_held_out": 0.05,
-    "discrepancy.y": 0.05,
 }
 """Rates that the rules promise where a rule promises one: levels of tests, and of intervals on the side that alarms."""
 

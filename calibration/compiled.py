@@ -33,6 +33,18 @@ def kept_program(owner: Owner, key: Hashable, make: Callable[[], Callable], *, s
     return owner.programs[key]
 
 
+def shared_method(owner: Owner, method: Callable) -> Callable:
+    """A method that is called once or twice, with a program that owners share which differ in numbers only.
+
+    Compiling is nearly all that such a call costs, so the longer call of a shared program does not matter.
+
+    Args:
+        owner: Whose method.
+        method: Function of the owner and of arrays, as it stands in the class. Wants a float64 context.
+    """
+    return kept_program(owner, ("shared", method.__name__), lambda: functools.partial(method, owner))
+
+
 def compiled[**P, R](method: Callable[P, R]) -> Callable[P, R]:
     """Decorator for a method of arrays, in float64.
 

@@ -7,12 +7,15 @@ its own derivative. The second derivative is the forward derivative of that one,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_batching import custom_vmap
 from jax.custom_derivatives import SymbolicZero
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
 from twin.errors import ProblemError
@@ -27,21 +30,83 @@ def batched(of_many: Callable) -> Callable:
 
     It is one program also where it is not called from one: JAX would else run, and compile, it operation by operation.
     """
-    program = jax.jit(of_many)
+    program = _OpenProgram(of_many)
 
+    # The arrays of the closure go along as an argument: what a rule closes over, a loop in which it is mapped keeps.
     @custom_vmap
-    def merged(*rows: Vectors):
-        return program(*rows)
+    def merged(arrays: Sequence[Array], *rows: Vectors):
+        return program(arrays, rows)
 
     @merged.def_vmap
-    def _(axis_size: int, in_batched: list[bool], *rows: Array):
-        given = zip(rows, in_batched, strict=True)
+    def _(axis_size: int, in_batched: list, arrays: Sequence[Array], *rows: Array):
+        given = zip(rows, in_batched[1:], strict=True)
         wide = [x if mapped else jnp.broadcast_to(x, (axis_size, *x.shape)) for x, mapped in given]
-        result = merged(*(x.reshape(-1, *x.shape[2:]) for x in wide))
+        result = merged(arrays, *(x.reshape(-1, *x.shape[2:]) for x in wide))
         split = jax.tree.map(lambda x: x.reshape(axis_size, -1, *x.shape[1:]), result)
         return split, jax.tree.map(lambda _: True, split)
 
-    return merged
+    return lambda *rows: merged(program.arrays(rows), *rows)
+
+
+class _Opened(NamedTuple):
+    """A program of arrays and rows, the arrays that it was traced with, and which of the first call's these are."""
+
+    program: Callable
+    arrays: list
+    places: list[int | None]
+
+
+class _OpenProgram:
+    """`jax.jit` of a function that takes the arrays of its closure as an argument.
+
+    `jax.jit` alone keeps them within the inner program, where `calibration.shared_program` does not see them: two
+    problems that differ in their readings alone would compile the sampler twice.
+    """
+
+    def __init__(self, function: Callable) -> None:
+        self._function, self._alone = function, jax.jit(function)
+        self._kept: dict[Hashable, _Opened | None] = {}
+        self._first: dict[bool, list] = {}
+
+    def arrays(self, rows: Sequence[Array]) -> list:
+        """What the function closes over; nothing where that is part of a larger trace."""
+        opened = self._opened(rows)
+        return [] if opened is None else self._first[_double()]
+
+    def __call__(self, arrays: Sequence[Array], rows: Sequence[Array]):
+        opened = self._opened(rows)
+        if opened is None:
+            return self._alone(*rows)
+        # A rule that maps passes on what it was given for fewer rows; the rest depends on how many there are.
+        known = zip(opened.places, opened.arrays, strict=True)
+        chosen = [own if place is None or not arrays else arrays[place] for place, own in known]
+        return opened.program(chosen, rows)
+
+    def _opened(self, rows: Sequence[Array]) -> _Opened | None:
+        key = (*map(jax.typeof, rows), _double())
+        if key not in self._kept:
+            self._kept[key] = self._open(rows)
+        return self._kept[key]
+
+    def _open(self, rows: Sequence[Array]) -> _Opened | None:
+        shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in rows]
+        code, shape = jax.make_jaxpr(self._function, return_shape=True)(*shapes)
+        if any(isinstance(x, jax.core.Tracer) for x in code.consts):
+            return None
+        arrays, tree = list(code.consts), jax.tree.structure(shape)
+        first = self._first.setdefault(_double(), arrays)
+        places = [next((place for place, y in enumerate(first) if _same(x, y)), None) for x in arrays]
+        flat = jax.jit(lambda arrays, rows: jaxpr_as_fun(ClosedJaxpr(code.jaxpr, arrays))(*rows))
+        return _Opened(lambda arrays, rows: jax.tree.unflatten(tree, flat(arrays, list(rows))), arrays, places)
+
+
+def _double() -> bool:
+    return jax.config.jax_enable_x64  # type: ignore[attr-defined]
+
+
+def _same(x: Any, y: Any) -> bool:
+    """Whether one array may stand for the other."""
+    return x is y or (jnp.shape(x) == jnp.shape(y) and x.dtype == y.dtype and bool(np.array_equal(x, y)))
 
 
 def differentiable(

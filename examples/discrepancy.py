@@ -5,6 +5,7 @@ noise scales. With --study the same is asked of a study of the library, and the 
 
     uv run python examples/discrepancy.py
     uv run python examples/discrepancy.py --study timekill_regoes2004 --out FOLDER
+    uv run python examples/discrepancy.py --study timekill_regoes2004 --along study --out FOLDER
 """
 
 from __future__ import annotations
@@ -39,13 +40,16 @@ def decay(wave: float) -> calibration.Problem:
     return calibration.Problem(model, table.assign(noise=np.nan, censoring=""), estimates, twin.Noise("normal", "sd"))
 
 
-def of_study(name: str, out: Path) -> None:
-    """Print the size of the discrepancy of a study and draw it."""
-    found = sample_discrepancy(calibration.Problem.from_study(name), starts=4, chains=2, warmup=100, draws=150)
+def of_study(name: str, along: str | None, out: Path) -> None:
+    """Print the size of the discrepancy of a study, at each dose if asked for, and draw it."""
+    problem = calibration.Problem.from_study(name)
+    found = sample_discrepancy(problem, along=along, starts=4, chains=2, warmup=100, draws=150)
     print(found.table().round(3).to_string(index=False))
+    if along is not None:
+        print(found.by_dose().round(3).to_string(index=False))
     print(f"{found.diverging} of {found.amplitude[..., 0].size} transitions divergent")
     out.mkdir(parents=True, exist_ok=True)
-    discrepancy_figure(found).savefig(out / f"discrepancy_{name}.png", dpi=130)
+    discrepancy_figure(found).savefig(out / f"discrepancy_{name}{'_doses' if along else ''}.png", dpi=130)
 
 
 def main() -> None:
@@ -53,9 +57,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", help="a study of the library instead of simulated readings")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder of its picture")
+    parser.add_argument("--along", help="let it differ between doses: 'study', or what sample_discrepancy takes")
     args = parser.parse_args()
     if args.study:
-        of_study(args.study, args.out)
+        of_study(args.study, args.along, args.out)
         return
     right, wrong = (
         sample_discrepancy(decay(wave), starts=4, chains=2, warmup=200, draws=300, quiet=True).table().iloc[0]

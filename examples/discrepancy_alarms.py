@@ -14,8 +14,8 @@ import argparse
 import numpy as np
 from scipy.stats import binom, binomtest
 
+from calibration.discrepancy.kernel import length_prior
 from calibration.discrepancy.linear import draw_readings, size_posterior
-from calibration.discrepancy.posterior import length_prior
 
 READINGS, SIZES = (10, 20, 40), (0.0, 0.5, 1.0, 2.0, 4.0)
 

@@ -16,51 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from calibration.discrepancy.along import Along, along_readings
+from calibration.discrepancy.kernel import Places, Scales, interpolation, log_marginal
 from calibration.lanes import differentiable
 from calibration.problem import Problem
+from calibration.shared_program import SharedProgram
 from twin.errors import ProblemError
 
 FAMILIES = ("normal", "log_normal")
-
-
-def matern(distance: Float[Array, "*shape"], length: Float[Array, ""]) -> Float[Array, "*shape"]:
-    """Matérn correlation of smoothness 5/2."""
-    x = jnp.sqrt(5.0) * distance / length
-    return (1 + x + x**2 / 3) * jnp.exp(-x)
-
-
-def log_marginal(
-    residual: Float[Array, " reading"],
-    distance: Float[np.ndarray, "reading reading"],
-    amplitude: Float[Array, ""],
-    length: Float[Array, ""],
-) -> Float[Array, ""]:
-    """Log density of standardised residuals: normal with covariance ``I + amplitude**2 K``.
-
-    Args:
-        residual: (reading - prediction) / noise scale.
-        distance: Between the times of readings; infinite between readings of processes that are independent.
-        amplitude: Standard deviation of the process, in units of the noise scale.
-        length: Length-scale, in units of time.
-    """
-    root = jnp.linalg.cholesky(covariance(distance, amplitude, length))
-    white = jax.scipy.linalg.solve_triangular(root, residual, lower=True)
-    half_log_2pi = 0.5 * jnp.log(2 * jnp.pi)
-    return -0.5 * jnp.sum(white**2) - jnp.sum(jnp.log(jnp.diag(root))) - len(residual) * half_log_2pi
-
-
-def covariance(
-    distance: Float[np.ndarray, "reading reading"], amplitude: Float[Array, ""], length: Float[Array, ""]
-) -> Float[Array, "reading reading"]:
-    """Covariance of the standardised residuals."""
-    return jnp.eye(len(distance)) + amplitude**2 * correlation(distance, length)
-
-
-def correlation(distance: Float[np.ndarray, "one other"], length: Float[Array, ""]) -> Float[Array, "one other"]:
-    """Correlation of the process between times; none where it is of independent processes."""
-    # Infinite distances would give inf * 0 in the kernel.
-    linked = np.isfinite(distance)
-    return jnp.where(linked, matern(jnp.asarray(np.where(linked, distance, 0.0)), length), 0.0)
 
 
 class MarginalLikelihood:
@@ -69,27 +32,42 @@ class MarginalLikelihood:
     Args:
         problem: The problem.
         shared: Whether all series have one discrepancy per observable, or each its own.
+        along: A number of the series, such as a dose, over which the one discrepancy of all series goes as well.
+        doses: Increasing numbers whose amplitudes are parameters; default: all that the readings have.
 
     Raises:
-        ProblemError: readings are censored, at steady state, or their noise is not normal on some scale.
+        ProblemError: readings are censored, at steady state, or their noise is not normal on some scale; every series
+            has its own discrepancy and `along` is given; or that is not known for every series.
     """
 
-    def __init__(self, problem: Problem, *, shared: bool = True) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        shared: bool = True,
+        along: Along | None = None,
+        doses: Float[np.ndarray, " dose"] | None = None,
+    ) -> None:
         table = problem.bindings
         _check(problem)
-        self.problem, self.shared = problem, shared
+        if along is not None and not shared:
+            raise ProblemError(
+                "every series has a discrepancy of its own, and one over doses is asked for as well",
+                where="discrepancy",
+                expected="either",
+                fix="leave out `along`, or let series of one dose share a discrepancy (shared=True)",
+            )
+        self.problem, self.shared, self.along = problem, shared, along
+        self.dose = None if along is None else along_readings(problem, along)
+        self.doses = np.unique(self.dose) if doses is None and self.dose is not None else doses
         self.observables = table.observables
         self.time = problem.measurements.table["time"].to_numpy(dtype=float)
         self.rows = [table.rows_of[name] for name in self.observables]
-        self.distances = [self.distance(rows, rows) for rows in self.rows]
+        process = np.zeros_like(table.lane) if shared else table.lane
+        weight = None if self.dose is None else interpolation(self.dose, self.doses)  # type: ignore[arg-type]
+        self.places = Places(self.time, process, self.dose, weight)
         self._predict = differentiable(self._value_and_scale, self._with_jacobian)
-        self.residuals_many = jax.jit(jax.vmap(self.residuals))
-
-    def distance(self, one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, "one other"]:
-        """Distances in time between readings of one observable; infinite where their processes are independent."""
-        apart = np.abs(self.time[one][:, None] - self.time[other][None, :])
-        lane = self.problem.bindings.lane
-        return apart if self.shared else np.where(lane[one][:, None] == lane[other][None, :], apart, np.inf)
+        self.residuals_many = SharedProgram(jax.vmap(self.residuals))
 
     def residuals(self, theta: Float[Array, " parameter"]) -> tuple[Float[Array, " reading"], Float[Array, " reading"]]:
         """(reading - prediction) / scale where the noise is additive, and the scales; NaN where integration fails."""
@@ -106,8 +84,9 @@ class MarginalLikelihood:
     def __call__(
         self,
         theta: Float[Array, " parameter"],
-        amplitude: Float[Array, " observable"],
+        amplitude: Float[Array, "observable *dose"],
         length: Float[Array, " observable"],
+        reach: Float[Array, " observable"] | None = None,
     ) -> Float[Array, ""]:
         """Log density of all readings; minus infinity where the integration fails. Wants a float64 context."""
         residual, scale = self.residuals(theta)
@@ -115,7 +94,8 @@ class MarginalLikelihood:
         residual, scale = jnp.where(ok, residual, 0.0), jnp.where(ok, scale, 1.0)
         total = -jnp.sum(jnp.log(scale))
         for index, (name, rows) in enumerate(zip(self.observables, self.rows, strict=True)):
-            total += log_marginal(residual[rows], self.distances[index], amplitude[index], length[index])
+            scales = Scales(amplitude[index], length[index], None if reach is None else reach[index])
+            total += log_marginal(residual[rows], self.places.at(rows), scales)
             if self.problem.noise_models[name].positive:
                 total -= float(np.sum(np.log(self.problem.bindings.value[rows])))
         return jnp.where(ok, total, -jnp.inf)

@@ -20,7 +20,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
-from calibration.discrepancy.posterior import AMPLITUDE_MEAN, CERTAINTY, PRACTICAL, length_prior
+from calibration.discrepancy.kernel import length_prior
+from calibration.discrepancy.posterior import AMPLITUDE_MEAN, CERTAINTY, PRACTICAL
 from twin.errors import ProblemError
 
 AMPLITUDES = np.exp(np.linspace(np.log(1e-3), np.log(40.0), 160))
@@ -30,7 +31,7 @@ LENGTH_POINTS = 24
 
 
 def kernel(distance: Float[np.ndarray, "*shape"], length: float) -> Float[np.ndarray, "*shape"]:
-    """Matérn correlation of smoothness 5/2; that of `likelihood.matern` in NumPy."""
+    """Matérn correlation of smoothness 5/2; that of `kernel.matern` in NumPy."""
     x = np.sqrt(5.0) * distance / length
     return (1 + x + x**2 / 3) * np.exp(-x)
 

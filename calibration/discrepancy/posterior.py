@@ -10,13 +10,24 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from calibration.discrepancy.likelihood import MarginalLikelihood, correlation, covariance
+from calibration.discrepancy.along import Along
+from calibration.discrepancy.kernel import (
+    Places,
+    Scales,
+    condition,
+    interpolation,
+    length_prior,
+    reach_prior,
+    root_of,
+)
+from calibration.discrepancy.likelihood import MarginalLikelihood
 from calibration.optimise import Fit, fit
 from calibration.problem import Problem
 from calibration.sampling.nuts import NUTS
 from calibration.sampling.whitening import whiten
+from calibration.shared_program import SharedProgram
 from twin.errors import ProblemError, SimulationError
 from twin.precision import in_float64
 from twin.progress import progress
@@ -30,6 +41,7 @@ choice of ours: at half the noise scale it adds an eighth to the standard deviat
 is measured, see docs/discrepancy.md."""
 SPREAD = 0.5
 TRIES = 20
+PRIOR_DRAWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -39,9 +51,12 @@ class Discrepancy:
     Args:
         likelihood: The likelihood it is of.
         theta: Draws of the vector, estimation scale.
-        amplitude: Draws of the amplitude, in units of the noise scale.
+        amplitude: Draws of the amplitude, in units of the noise scale; where every dose has its own, their root mean
+            square over the readings.
         length: Draws of the length-scale, in units of time.
         diverging: Number of divergent transitions.
+        reach: Draws of the length-scale in the dose, where the discrepancy goes along one; else None.
+        at_dose: Draws of the amplitude of every dose; else None.
     """
 
     likelihood: MarginalLikelihood
@@ -49,6 +64,15 @@ class Discrepancy:
     amplitude: Float[np.ndarray, "chain draw observable"]
     length: Float[np.ndarray, "chain draw observable"]
     diverging: int
+    reach: Float[np.ndarray, "chain draw observable"] | None = None
+    at_dose: Float[np.ndarray, "chain draw observable dose"] | None = None
+
+    @property
+    def scales(self) -> Scales:
+        """Amplitudes and length-scales of all observables, chains one after the other: [draw, observable, ...]."""
+        amplitude = self.amplitude if self.at_dose is None else self.at_dose
+        drawn = [None if x is None else x.reshape(-1, *x.shape[2:]) for x in (amplitude, self.length, self.reach)]
+        return Scales(*drawn)  # type: ignore[arg-type]
 
     def table(self, prob: float = 0.9) -> pd.DataFrame:
         """Size of the discrepancy by observable, with a central interval and convergence.
@@ -71,7 +95,7 @@ class Discrepancy:
                     "lower": lower,
                     "upper": upper,
                     "above_noise": float(np.mean(draws > 1)),
-                    "prior_above_noise": float(np.exp(-1 / AMPLITUDE_MEAN)),
+                    "prior_above_noise": self._prior_above_noise(index),
                     "practical": (practical := float(np.mean(draws > PRACTICAL))),
                     "flagged": practical > CERTAINTY,
                     "length": float(np.median(self.length[..., index])),
@@ -81,6 +105,53 @@ class Discrepancy:
             )
         return pd.DataFrame(rows)
 
+    def _prior_above_noise(self, index: int) -> float:
+        """Prior probability that the amplitude of an observable exceeds the noise."""
+        if self.likelihood.doses is None:
+            return float(np.exp(-1 / AMPLITUDE_MEAN))
+        shape = (PRIOR_DRAWS, len(self.likelihood.observables), len(self.likelihood.doses))
+        drawn = np.random.default_rng(0).exponential(AMPLITUDE_MEAN, shape)
+        return float(np.mean(_over_readings(self.likelihood, drawn)[:, index] > 1))
+
+    def by_dose(self, prob: float = 0.9) -> pd.DataFrame:
+        """How large the discrepancy is at each dose that was read.
+
+        Args:
+            prob: Probability of the central interval.
+
+        Returns:
+            Columns observable, dose, readings, median, lower, upper (amplitude at that dose, in noise scales),
+            practical (posterior probability that it exceeds `PRACTICAL`), flagged (that probability is above
+            `CERTAINTY`).
+
+        Raises:
+            ProblemError: it goes along no dose.
+        """
+        like = self.likelihood
+        if like.dose is None or like.doses is None or self.at_dose is None:
+            raise ProblemError("the discrepancy goes along no dose", where="by_dose", fix="sample with `along`")
+        rows, tails = [], [0.5 * (1 - prob), 0.5, 0.5 * (1 + prob)]
+        for index, name in enumerate(like.observables):
+            for place, dose in enumerate(like.doses):
+                if not (readings := int(np.sum(like.dose[like.rows[index]] == dose))):
+                    continue
+                draws = self.at_dose[..., index, place]
+                lower, median, upper = np.quantile(draws, tails)
+                practical = float(np.mean(draws > PRACTICAL))
+                rows.append(
+                    {
+                        "observable": name,
+                        "dose": float(dose),
+                        "readings": readings,
+                        "median": median,
+                        "lower": lower,
+                        "upper": upper,
+                        "practical": practical,
+                        "flagged": practical > CERTAINTY,
+                    }
+                )
+        return pd.DataFrame(rows)
+
     @in_float64
     def course(
         self,
@@ -88,6 +159,7 @@ class Discrepancy:
         observable: str,
         series: tuple[str, str] | None = None,
         *,
+        dose: float | None = None,
         draws: int = 200,
         seed: int = 0,
     ) -> Float[np.ndarray, "draw time"]:
@@ -97,38 +169,45 @@ class Discrepancy:
             times: Where.
             observable: Of which observable.
             series: Of which (experiment, subject), where every series has a discrepancy of its own.
+            dose: At which dose, where the discrepancy goes along one.
             draws: How many draws.
             seed: Seed.
 
         Raises:
             ProblemError: no such observable; a series is named and there is one discrepancy for all, or none is named
-                and every series has its own.
+                and every series has its own; the same of a dose.
         """
         like = self.likelihood
         if observable not in like.observables:
             raise ProblemError(f"{observable!r} is not read", where="course", expected=", ".join(like.observables))
+        if (dose is None) != (like.dose is None):
+            raise ProblemError(
+                "the discrepancy goes along a dose, and none is named" if dose is None else "it goes along no dose",
+                where="course",
+                fix="name a dose" if dose is None else "name none, or sample with `along`",
+            )
         index = like.observables.index(observable)
-        rows, times = like.rows[index], np.asarray(times, dtype=float)
-        across = np.abs(like.time[rows][:, None] - times[None, :])
-        across = np.where(self._of(series)[rows][:, None], across, np.inf)
-        among = np.abs(times[:, None] - times[None, :])
+        times, process = np.asarray(times, dtype=float), self._process(series)
+        read = like.places.at(rows := like.rows[index])
+        others = Places(times, np.full(len(times), process))
+        if dose is not None and like.doses is not None:
+            at = np.full(len(times), float(dose))
+            others = others._replace(dose=at, weight=interpolation(at, like.doses))
 
-        @jax.jit
-        def conditional(residual: Array, amplitude: Array, length: Array, normal: Array) -> Array:
-            mean, left = condition(residual, like.distances[index], across, among, amplitude, length)
+        def conditional(residual: Array, scales: Scales, normal: Array) -> Array:
+            mean, left = condition(residual, read, others, scales)
             return mean + root_of(left) @ normal
 
         rng = np.random.default_rng(seed)
-        amplitude, length = (x[..., index].reshape(-1) for x in (self.amplitude, self.length))
-        chosen = rng.integers(len(length), size=draws)
+        chosen = rng.integers(self.length[..., 0].size, size=draws)
         normal = rng.normal(size=(draws, len(times)))
         theta = self.theta.reshape(-1, self.theta.shape[-1])[chosen]
         residual = like.residuals_many(jnp.asarray(theta))[0][:, rows]
-        given = (residual, *(jnp.asarray(x) for x in (amplitude[chosen], length[chosen], normal)))
-        return np.asarray(jax.vmap(conditional)(*given))
+        scales = jax.tree.map(lambda x: jnp.asarray(x[chosen, index]), self.scales)
+        return np.asarray(SharedProgram(jax.vmap(conditional))(residual, scales, jnp.asarray(normal)))
 
-    def _of(self, series: tuple[str, str] | None) -> Bool[np.ndarray, " reading"]:
-        """Which readings belong to the process of a series."""
+    def _process(self, series: tuple[str, str] | None) -> int:
+        """Number of the process of a series."""
         like = self.likelihood
         table = like.problem.bindings
         if like.shared:
@@ -136,7 +215,7 @@ class Discrepancy:
                 raise ProblemError(
                     f"all series have one discrepancy, {series} too", where="course", fix="name no series"
                 )
-            return np.ones(len(like.time), dtype=bool)
+            return 0
         if series is None:
             raise ProblemError(
                 "every series has its own discrepancy",
@@ -145,57 +224,7 @@ class Discrepancy:
             )
         if tuple(series) not in table.series:
             raise ProblemError(f"there is no series {series}", where="course", expected=f"one of {table.series}")
-        return table.lane == table.series.index(tuple(series))
-
-
-def condition(
-    residual: Float[Array, " reading"],
-    distance: Float[np.ndarray, "reading reading"],
-    across: Float[np.ndarray, "reading time"],
-    among: Float[np.ndarray, "time time"],
-    amplitude: Float[Array, ""],
-    length: Float[Array, ""],
-) -> tuple[Float[Array, " time"], Float[Array, "time time"]]:
-    """Mean and covariance of the process at other times, given standardised residuals.
-
-    Args:
-        residual: (reading - prediction) / noise scale.
-        distance: Between the times of readings.
-        across: From the times of readings to other times; infinite for other processes.
-        among: Between the other times.
-        amplitude: Standard deviation of the process, in units of the noise scale.
-        length: Length-scale, in units of time.
-
-    References:
-        Rasmussen & Williams (2006), equations 2.25 and 2.26.
-    """
-    root = jnp.linalg.cholesky(covariance(distance, amplitude, length))
-    link = amplitude**2 * correlation(across, length)
-    half = jax.scipy.linalg.solve_triangular(root, link, lower=True)
-    mean = half.T @ jax.scipy.linalg.solve_triangular(root, residual, lower=True)
-    return mean, amplitude**2 * correlation(among, length) - half.T @ half
-
-
-def root_of(covariance: Float[Array, "time time"]) -> Float[Array, "time time"]:
-    """A matrix whose product with its transpose is a covariance that may be singular."""
-    # What the readings determine has rounding errors for eigenvalues.
-    values, vectors = jnp.linalg.eigh(covariance)
-    return vectors * jnp.sqrt(jnp.maximum(values, 0.0))
-
-
-def length_prior(times: Float[np.ndarray, " reading"]) -> tuple[float, float]:
-    """Mean and standard deviation of the log length-scale: the middle 95 % reach from the typical distance of
-    neighbouring times to the whole span, since readings cannot tell shorter ones from noise or longer ones from a
-    constant."""
-    distinct = np.unique(times)
-    if len(distinct) < 3:
-        raise ProblemError(
-            f"an observable is read at {len(distinct)} distinct times",
-            where="discrepancy",
-            expected="at least 3, to tell a discrepancy from noise",
-        )
-    shortest, longest = np.log(np.median(np.diff(distinct))), np.log(np.ptp(distinct))
-    return float(0.5 * (shortest + longest)), float((longest - shortest) / (2 * 1.96))
+        return table.series.index(tuple(series))
 
 
 @in_float64
@@ -203,6 +232,7 @@ def sample_discrepancy(
     problem: Problem,
     *,
     shared: bool = True,
+    along: Along | None = None,
     seed: int = 0,
     chains: int = 4,
     warmup: int = 300,
@@ -220,6 +250,10 @@ def sample_discrepancy(
         problem: The problem; noise normal or log-normal, no censored readings.
         shared: One discrepancy per observable for all series, or one for each of them with common amplitude and
             length-scale.
+        along: A number of the series along which the one discrepancy may differ, with a length-scale of its own: a
+            mapping of experiments to numbers (doses), the name of a parameter or state that experiments set, a formula
+            of the subjects' covariates, or "study" for the numbers that the study gives its experiments. Where they
+            span powers of ten, take logarithms.
         seed: Seed of everything random.
         chains: Chains.
         warmup: Adaptation per chain.
@@ -236,27 +270,34 @@ def sample_discrepancy(
         >>> found = calibration.discrepancy.sample_discrepancy(problem)
         >>> found.table()
     """
-    likelihood = MarginalLikelihood(problem, shared=shared)
+    likelihood = MarginalLikelihood(problem, shared=shared, along=along)
     priors = [length_prior(likelihood.time[rows]) for rows in likelihood.rows]
+    if likelihood.dose is not None:
+        priors += [reach_prior(likelihood.dose[rows]) for rows in likelihood.rows]
     centre, spread = (np.array(x) for x in zip(*priors, strict=True))
     best = initial if initial is not None else fit(problem, starts=starts, seed=seed, quiet=quiet)
     whitening = whiten(best.best, best.curvature, problem.lower, problem.upper)
     size, count = len(problem.names), len(likelihood.observables)
 
-    def parts(z: Array) -> tuple[Array, Array, Array]:
-        log_amplitude, standard = z[size : size + count], z[size + count :]
-        return whitening.theta(z[:size]), jnp.exp(log_amplitude), jnp.exp(centre + spread * standard)
+    # Amplitudes: one per observable, or one per observable and dose.
+    shape = (count,) if likelihood.doses is None else (count, len(likelihood.doses))
+    first = size + int(np.prod(shape))
+
+    def parts(z: Array) -> tuple[Array, Array, Array, Array | None]:
+        amplitude, lengths = jnp.exp(z[size:first]).reshape(shape), jnp.exp(centre + spread * z[first:])
+        reach = None if likelihood.dose is None else lengths[count:]
+        return whitening.theta(z[:size]), amplitude, lengths[:count], reach
 
     def log_density(z: Array, _: None = None) -> Array:
-        theta, amplitude, length = parts(z)
-        # Exponential prior of the amplitude with the volume of its logarithm; standard normal log length-scale.
-        prior = jnp.sum(z[size : size + count] - amplitude / AMPLITUDE_MEAN) - 0.5 * jnp.sum(z[size + count :] ** 2)
+        theta, amplitude, length, reach = parts(z)
+        # Exponential prior of the amplitudes with the volume of their logarithms; standard normal log length-scales.
+        prior = jnp.sum(z[size:first]) - jnp.sum(amplitude) / AMPLITUDE_MEAN - 0.5 * jnp.sum(z[first:] ** 2)
         prior += problem.log_prior(theta) + whitening.log_volume(z[:size])
-        return likelihood(theta, amplitude, length) + prior
+        return likelihood(theta, amplitude, length, reach) + prior
 
     rng = np.random.default_rng([seed, 5])
-    candidates = jnp.asarray(SPREAD * rng.normal(size=(TRIES * chains, size + 2 * count)))
-    finite = np.isfinite(np.asarray(jax.jit(jax.vmap(log_density))(candidates)))
+    candidates = jnp.asarray(SPREAD * rng.normal(size=(TRIES * chains, first + len(priors))))
+    finite = np.isfinite(np.asarray(SharedProgram(jax.vmap(log_density))(candidates)))
     if finite.sum() < chains:
         raise SimulationError(
             f"{int(finite.sum())} of {len(finite)} points near the fit could be integrated, for {chains} chains",
@@ -267,7 +308,19 @@ def sample_discrepancy(
     key = jax.random.fold_in(jax.random.key(seed), 5)
     with progress(f"discrepancy of {problem.name}", warmup + draws, quiet) as line:
         trace = sampler.run(np.asarray(candidates)[finite][:chains], key, warmup=warmup, draws=draws, line=line)
-    theta, amplitude, length = jax.vmap(jax.vmap(parts))(jnp.asarray(trace.position))
-    return Discrepancy(
-        likelihood, np.asarray(theta), np.asarray(amplitude), np.asarray(length), int(trace.diverging.sum())
-    )
+    drawn = jax.vmap(jax.vmap(parts))(jnp.asarray(trace.position))
+    theta, amplitude, length, reach = (None if x is None else np.asarray(x) for x in drawn)
+    diverging = int(trace.diverging.sum())
+    if reach is None:
+        return Discrepancy(likelihood, theta, amplitude, length, diverging)  # type: ignore[arg-type]
+    overall = _over_readings(likelihood, amplitude)  # type: ignore[arg-type]
+    return Discrepancy(likelihood, theta, overall, length, diverging, reach, amplitude)  # type: ignore[arg-type]
+
+
+def _over_readings(
+    likelihood: MarginalLikelihood, at_dose: Float[np.ndarray, "*draw observable dose"]
+) -> Float[np.ndarray, "*draw observable"]:
+    """Root mean square of the amplitudes over the readings of each observable."""
+    weight = likelihood.places.weight
+    share = np.stack([weight[rows].mean(axis=0) for rows in likelihood.rows])  # type: ignore[index]
+    return np.sqrt(np.sum(share * at_dose**2, axis=-1))

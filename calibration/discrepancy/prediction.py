@@ -10,9 +10,11 @@ import numpy as np
 from jax.scipy.stats import norm
 from jaxtyping import Array, Bool, Float
 
+from calibration.discrepancy.kernel import Scales, condition, root_of
 from calibration.discrepancy.likelihood import MarginalLikelihood
-from calibration.discrepancy.posterior import Discrepancy, condition, root_of
+from calibration.discrepancy.posterior import Discrepancy
 from calibration.problem import Problem
+from calibration.shared_program import SharedProgram
 from twin.errors import ProblemError
 from twin.precision import in_float64
 
@@ -56,24 +58,25 @@ def predict_with_discrepancy(
             where=problem.name,
             fix="pass the rows that the sampled problem was made of",
         )
-    like = MarginalLikelihood(problem, shared=found.likelihood.shared)
+    trained = found.likelihood
+    like = MarginalLikelihood(problem, shared=trained.shared, along=trained.along, doses=trained.doses)
     order = np.array([found.likelihood.observables.index(o) if o in found.likelihood.observables else -1
                       for o in like.observables])  # fmt: skip
 
-    @jax.jit
-    def chunk(theta: Array, amplitude: Array, length: Array, normal: Array) -> tuple[Array, Array, Array]:
+    @SharedProgram
+    def chunk(theta: Array, scales: Scales, normal: Array) -> tuple[Array, Array, Array]:
         one = lambda *draw: _one(like, train, order, *draw)  # noqa: E731
-        return jax.vmap(one)(theta, amplitude, length, normal)
+        return jax.vmap(one)(theta, scales, normal)
 
-    draws = [x.reshape(-1, x.shape[-1]) for x in (found.theta, found.amplitude, found.length)]
-    count = len(draws[0])
-    draws.append(np.random.default_rng([seed, 17]).normal(size=(count, 2 * len(train))))
+    theta, scales = found.theta.reshape(-1, found.theta.shape[-1]), found.scales
+    count = len(theta)
+    draws = theta, scales, np.random.default_rng([seed, 17]).normal(size=(count, 2 * len(train)))
     parts = []
     for start in range(0, count, CHUNK):
-        part = [x[start : start + CHUNK] for x in draws]
-        size = len(part[0])
-        padded = [np.concatenate([x, np.repeat(x[-1:], CHUNK - size, axis=0)]) for x in part]
-        parts.append([np.asarray(x)[:size] for x in chunk(*map(jnp.asarray, padded))])
+        size = min(CHUNK, count - start)
+        rows = np.minimum(np.arange(start, start + CHUNK), count - 1)  # the last one again, where they are fewer
+        given = jax.tree.map(lambda x, rows=rows: jnp.asarray(x[rows]), draws)
+        parts.append([np.asarray(x)[:size] for x in chunk(*given)])
     return Predicted(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
 
@@ -82,8 +85,7 @@ def _one(
     train: Bool[np.ndarray, " reading"],
     order: np.ndarray,
     theta: Array,
-    amplitude: Array,
-    length: Array,
+    scales: Scales,
     normal: Array,
 ) -> tuple[Array, Array, Array]:
     """Readings, their log densities and whether they exist, for one draw."""
@@ -98,11 +100,9 @@ def _one(
             continue  # never read in training: the discrepancy of this observable has no posterior
         mean, left = condition(
             residual[seen],
-            like.distance(seen, seen),
-            like.distance(seen, rows),
-            like.distance(rows, rows),
-            amplitude[index],
-            length[index],
+            like.places.at(seen),
+            like.places.at(rows),
+            jax.tree.map(lambda x, index=index: x[index], scales),
         )
         shift = shift.at[rows].set(mean)
         variance = variance.at[rows].set(1.0 + jnp.maximum(jnp.diag(left), 0.0))

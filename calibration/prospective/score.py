@@ -21,6 +21,7 @@ from calibration.prospective.frozen import KEYS, Frozen
 from calibration.sim2real.assay import assay_limits
 from calibration.sim2real.floor import expected_crps
 from calibration.sim2real.gap import Gap, measure_gap
+from calibration.sim2real.replicates import replicated_coverage
 from calibration.sim2real.scale import limits_on_score_scale
 from calibration.sim2real.scores import score_readings
 from calibration.sim2real.verdict import Verdict, judge
@@ -131,7 +132,8 @@ def score(frozen: Frozen, measurements: Measurements | pd.DataFrame, *, seed: in
         frozen.sigma[rows], scores["reading"].to_numpy(), limit, table["observable"].to_numpy()
     )
     gap = measure_gap(scores, crps, scores["floor"].to_numpy(), left_out=frozen.about["undefined baselines"])
-    verdict = judge(gap, float(scores["coverage_90"].mean()))
+    replicates = replicated_coverage(table, frozen.reading[:, rows], 0.9, scale=scale, limits=limits)
+    verdict = judge(gap, float(scores["coverage_90"].mean()), replicates)
     unread = frozen.design.drop(index=np.unique(rows))
     return ProspectiveScore(gap, verdict, scores, unread, _record(frozen, measurements, gap, verdict, scores, unread))
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from calibration.sampling.nuts import NUTS, Trace
 from calibration.sampling.whitening import Whitening, whiten
+from calibration.shared_program import SharedProgram
 from twin.errors import SimulationError, TwinWarning
 from twin.progress import progress
 
@@ -106,7 +107,7 @@ def starting_points(
     """Points spread around the fit as widely as the posterior itself, where the integration succeeds."""
     rng = np.random.default_rng([seed, 1])
     found: list[np.ndarray] = []
-    batch = jax.jit(lambda z: density.log_likelihood_many(jax.vmap(whitening.theta)(z)))
+    batch = SharedProgram(lambda z: density.log_likelihood_many(jax.vmap(whitening.theta)(z)))
     for _ in range(REDRAWS):
         candidates = SPREAD * rng.normal(size=(2 * chains, len(density.names)))
         finite = np.isfinite(np.asarray(batch(jnp.asarray(candidates))))

@@ -22,6 +22,7 @@ from blackjax.adaptation.step_size import dual_averaging_adaptation
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
+from calibration.shared_program import SharedProgram
 from twin.progress import Progress
 
 FIRST_STEP = 0.5
@@ -88,7 +89,7 @@ class NUTS:
         self._log_density, self._max_doublings = log_density, max_doublings
         self._kernel = blackjax.nuts.build_kernel()
         self._start, self._average, self._averaged = dual_averaging_adaptation(target_acceptance)
-        self._init = jax.jit(jax.vmap(lambda z, d: blackjax.nuts.init(z, lambda x: log_density(x, d))))
+        self._init = SharedProgram(jax.vmap(lambda z, d: blackjax.nuts.init(z, lambda x: log_density(x, d))))
         self._compiled: dict[int, Callable] = {}
 
     def run(
@@ -158,7 +159,8 @@ class NUTS:
         """
         if chains not in self._compiled:
             of_chain, of_step, same = PartitionSpec("chain"), PartitionSpec(None, "chain"), PartitionSpec()
-            self._compiled[chains] = jax.jit(
+            # Shared by densities that differ in numbers only: a thousand data sets of one design compile it once.
+            self._compiled[chains] = SharedProgram(
                 jax.shard_map(
                     self._chunk,
                     mesh=_mesh(chains),

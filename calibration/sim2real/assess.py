@@ -7,9 +7,12 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
+from calibration.compiled import shared_method
 from calibration.problem import Problem
 from calibration.provenance import provenance
 from calibration.sim2real.assay import AssayLimits, assay_limits
@@ -23,6 +26,8 @@ from calibration.sim2real.fold import FoldResult, bands_table, readings_table, r
 from calibration.sim2real.gap import measure_gap
 from calibration.sim2real.layers import layer_tables
 from calibration.sim2real.parameter_table import convergence, parameter_table
+from calibration.sim2real.replicates import of_all_folds, replicated_coverage
+from calibration.sim2real.scores import LEVELS
 from calibration.sim2real.splits import Split, make_split, split_subject, split_time
 from calibration.sim2real.verdict import NAMES, judge
 from twin import library
@@ -117,7 +122,8 @@ def assess(
         if name.startswith("crps ") and name.removeprefix("crps ") not in undefined
     }
     gap = measure_gap(scores, crps, scores["floor"].to_numpy(), left_out=undefined)
-    verdict = judge(gap, float(scores["coverage_90"].mean()))
+    replicates = {level: _replicates(problem, table, results, limits, level) for level in LEVELS}
+    verdict = judge(gap, float(scores["coverage_90"].mean()), replicates[0.9])
     tests = _predictive_tests(problem, results, limits)
     parameters = parameter_table(problem, results[0])
     converged = pd.concat([convergence(problem, r) for r in results])
@@ -136,7 +142,7 @@ def assess(
         by_forecaster=_by_forecaster(scores, list(crps), undefined, results[0].baseline_notes, floor),
         bands=pd.concat([bands_table(problem, r, seed) for r in results], ignore_index=True),
         parameters=parameters,
-        layers=layer_tables(problem, results, scores, gap, tests, parameters, converged),
+        layers=layer_tables(problem, results, scores, gap, tests, parameters, converged, replicates),
         predictive_tests=tests,
         diagnostics=_diagnostics(results, converged, time.perf_counter() - begin),
         score_scale={name: problem.score_scale.get(name, "lin") for name in problem.measurements.observables},
@@ -180,7 +186,7 @@ def _floor(problem: Problem, table: pd.DataFrame, results: list[FoldResult], lim
     """The noise floor; the posterior noise of the first fold is one of its sources."""
     train, thin = results[0].train, max(1, len(results[0].theta) // 100)
     with float64():
-        predicted = train.predict_many(results[0].theta[::thin])
+        predicted = shared_method(train, Problem.predict_many)(jnp.asarray(results[0].theta[::thin]))
     posterior = posterior_sigma(
         problem.noise_models,
         train.bindings.rows_of,
@@ -197,6 +203,23 @@ def _floor(problem: Problem, table: pd.DataFrame, results: list[FoldResult], lim
         families={name: noise.family for name, noise in problem.noise.items()},
         limits=limits,
     )
+
+
+def _replicates(
+    problem: Problem, table: pd.DataFrame, results: list[FoldResult], limits: AssayLimits, level: float
+) -> Float[np.ndarray, " replicate"]:
+    """Coverage of the held-out readings of all folds, had the twins made them."""
+    made = [
+        replicated_coverage(
+            table.loc[r.fold.test],
+            r.predicted.reading[:, r.fold.test],
+            level,
+            scale=problem.score_scale,
+            limits=limits[r.fold.test],
+        )
+        for r in results
+    ]
+    return of_all_folds(made, [int(r.fold.test.sum()) for r in results])
 
 
 def _predictive_tests(problem: Problem, results: list[FoldResult], limits: AssayLimits) -> pd.DataFrame:

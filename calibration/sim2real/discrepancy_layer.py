@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from calibration.discrepancy.kernel import length_prior
 from calibration.discrepancy.likelihood import MarginalLikelihood
-from calibration.discrepancy.posterior import CERTAINTY, PRACTICAL, Discrepancy, length_prior, sample_discrepancy
+from calibration.discrepancy.posterior import CERTAINTY, PRACTICAL, Discrepancy, sample_discrepancy
 from calibration.discrepancy.prediction import predict_with_discrepancy
 from calibration.problem import Problem
 from calibration.sim2real.assay import AssayLimits

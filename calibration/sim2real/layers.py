@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike
-from scipy.stats import binomtest
 
 import twin
+from calibration.compiled import shared_method
 from calibration.problem import Problem
 from calibration.sim2real.assay import assay_limits
 from calibration.sim2real.check_row import Check, check_table
@@ -23,9 +23,10 @@ from calibration.sim2real.fold import FoldResult
 from calibration.sim2real.gap import Gap
 from calibration.sim2real.own_checks import Evidence, own_checks, run_own_checks
 from calibration.sim2real.pit_ecdf import pit_ecdf_check
+from calibration.sim2real.replicates import tails
 from calibration.sim2real.rule_checks import rule_checks
 from calibration.sim2real.series_checks import energy_check, series_checks
-from calibration.sim2real.verdict import judge
+from calibration.sim2real.verdict import EACH_TAIL, judge
 from twin import library
 from twin.plausibility import Rule
 from twin.precision import float64
@@ -45,6 +46,7 @@ def layer_tables(
     tests: pd.DataFrame,
     parameters: pd.DataFrame,
     converged: pd.DataFrame,
+    replicates: Mapping[float, np.ndarray],
 ) -> dict[str, pd.DataFrame]:
     """The checks of each layer: columns key, check, result, value, passed (None where there is no threshold), note.
 
@@ -56,12 +58,13 @@ def layer_tables(
         tests: Posterior predictive tests.
         parameters: Parameters beside published values.
         converged: R-hat and bulk ESS of every entry in every fold.
+        replicates: By level, the coverage that readings made by the twins would have.
     """
     layers = {
         "L0 verification": _verification(results, converged),
         "L1 statistical": _statistical(problem, results[0], tests),
         "L2 biological": _biological(problem, results[0], parameters),
-        "L3 uncertainty": _uncertainty(scores),
+        "L3 uncertainty": _uncertainty(scores, replicates),
         "L4 extrapolation": _extrapolation(scores, gap),
     }
     evidence, added = Evidence(problem, results, scores, parameters), own_checks()
@@ -131,7 +134,7 @@ def _tolerance_change(result: FoldResult) -> float:
     )
     with float64():
         best = jnp.asarray(result.fit.best[None])
-        values = [float(each.log_likelihood_many(best)[0]) for each in (train, tight)]
+        values = [float(shared_method(each, Problem.log_likelihood_many)(best)[0]) for each in (train, tight)]
     return abs(values[1] - values[0])
 
 
@@ -141,7 +144,7 @@ def _gradient_error(result: FoldResult) -> float:
     steps = 1e-4 * np.maximum(np.abs(best), 1.0)
     with float64():
         points = np.concatenate([best + np.diag(steps), best - np.diag(steps), best[None]])
-        values, gradients = train.log_likelihood_and_gradient_many(jnp.asarray(points))
+        values, gradients = shared_method(train, Problem.log_likelihood_and_gradient_many)(jnp.asarray(points))
     above, below = np.split(np.asarray(values)[:-1], 2)
     differences = (above - below) / (2 * steps)
     # At an optimum gradients vanish: compare with the size of the changes that the differences are made of.
@@ -315,19 +318,23 @@ def _trajectories(problem: Problem, case: Case) -> tuple[Mapping[str, np.ndarray
     return {s: pick[s] for s in positive}, {name: pick[formula] for name, formula in formulas.items()}
 
 
-def _uncertainty(scores: pd.DataFrame) -> list[Check]:
+def _uncertainty(scores: pd.DataFrame, replicates: Mapping[float, np.ndarray]) -> list[Check]:
     n = len(scores)
     c50, c90 = float(scores["coverage_50"].mean()), float(scores["coverage_90"].mean())
     pit = pit_uniformity(scores["pit"].to_numpy())
 
-    def near(coverage: float, level: float) -> bool:
-        """The level lies in the Wilson 95 % interval of the coverage, as if readings were independent."""
-        interval = binomtest(round(coverage * n), n).proportion_ci(method="wilson")
-        return bool(interval.low <= level <= interval.high)
+    def covered(level: float, coverage: float) -> Check:
+        """Neither tail of the coverage of replicates holds it."""
+        low, high = tails(coverage, replicates[level])
+        name = round(100 * level)
+        ends = np.quantile(replicates[level], [EACH_TAIL, 1 - EACH_TAIL])
+        note = f"held-out readings inside, of {n}; replicates of the twin have {ends[0]:.0%} to {ends[1]:.0%}"
+        passed = min(low, high) >= EACH_TAIL
+        return Check(f"coverage_{name}", f"coverage of {name} % intervals", coverage, passed, note)
 
     return [
-        Check("coverage_50", "coverage of 50 % intervals", c50, near(c50, 0.5), f"held-out readings inside, of {n}"),
-        Check("coverage_90", "coverage of 90 % intervals", c90, near(c90, 0.9), f"held-out readings inside, of {n}"),
+        covered(0.5, c50),
+        covered(0.9, c90),
         Check(
             "pit",
             "PIT",

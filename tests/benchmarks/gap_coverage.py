@@ -1,11 +1,11 @@
 """Does the gap's interval hold what it promises? Simulated held-out readings whose true gap is known in closed form.
 
-    uv run python -m tests.benchmarks.gap_coverage [--datasets 2000] [--end-to-end 0] [--seed 0]
+    uv run python -m tests.benchmarks.gap_coverage [--datasets 2000] [--seed 0]
 
 Readings are y = u + e with an effect u of the series, shared by its readings, and noise e. Twin and baseline issue
 normal forecasts with a bias each; the expected CRPS of such a forecast has a closed form (Gneiting, Raftery 2007,
-doi:10.1198/016214506000001437, equation 20, as E|X - Y| - E|X - X'| / 2), and so has the gap. With ``--end-to-end N``
-a decay that is the truth is calibrated to N simulated datasets and assessed as any other problem.
+doi:10.1198/016214506000001437, equation 20, as E|X - Y| - E|X - X'| / 2), and so has the gap.
+`false_alarms.py` asks the same of whole assessments.
 """
 
 from __future__ import annotations
@@ -101,49 +101,10 @@ def coverage(case: Case, series: int, datasets: int, seed: int) -> dict[str, flo
     }
 
 
-def end_to_end(datasets: int, seed: int) -> list[tuple[float, str, str]]:
-    """Gap, verdict and judgement of the intervals where the mechanism is the truth, from fit to verdict."""
-    import calibration
-    import twin
-
-    model = twin.Model(
-        "decay",
-        [twin.State("A", "A0")],
-        [twin.Parameter("k", 0.5), twin.Parameter("A0", 10.0)],
-        [twin.Reaction("loss", "A ->", "k * A")],
-        observables=[twin.Observable("y", "A")],
-    )
-    rng, found, times = np.random.default_rng(seed), [], np.arange(0.0, 6.0, 0.5)
-    for number in range(datasets):
-        k = 0.5 * np.exp(0.2 * rng.standard_normal(4))
-        parts = [
-            pd.DataFrame({"experiment": "arm", "subject": str(i), "observable": "y", "time": times}
-                         | {"value": 10.0 * np.exp(-rate * times) + 0.3 * rng.standard_normal(len(times))})
-            for i, rate in enumerate(k, start=1)
-        ]  # fmt: skip
-        table = pd.concat(parts, ignore_index=True).assign(noise=np.nan, censoring="")
-        problem = calibration.Problem(
-            model,
-            table,
-            [
-                twin.Estimate("k", 0.05, 5.0, per="subject", between=0.1),
-                twin.Estimate("A0", 1.0, 100.0),
-                twin.Estimate("sd", 0.03, 3.0, nominal=0.3),
-            ],
-            twin.Noise("normal", "sd"),
-        )
-        report = calibration.assess(
-            problem, "time", seed=seed + number, starts=4, chains=2, warmup=150, draws=150, quiet=True
-        )
-        found.append((report.gap.value, report.verdict.label, report.verdict.calibration))
-    return found
-
-
 def main() -> None:
     """Print a table of coverage and false alarms."""
     parser = argparse.ArgumentParser(description="Coverage of the interval of the gap")
     parser.add_argument("--datasets", type=int, default=2000)
-    parser.add_argument("--end-to-end", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     begin = time.perf_counter()
@@ -157,12 +118,6 @@ def main() -> None:
                 f"| {case.name} | {series} | {row['gap']:.2f} | {100 * row['covered']:.1f} % | {shares} |", flush=True
             )
     print(f"\n{asked.datasets} datasets a row, {time.perf_counter() - begin:.0f} s")
-    if asked.end_to_end:
-        found = end_to_end(asked.end_to_end, asked.seed)
-        worse, narrow = (sum(x in each[1:] for each in found) for x in ("worse", "too narrow"))
-        print(f"\nend to end: {worse} of {len(found)} called worse, {narrow} intervals called too narrow; gaps "
-              + ", ".join(f"{each[0]:.2f}" for each in found))  # fmt: skip
-        print(f"{time.perf_counter() - begin:.0f} s in all")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from calibration.priors import PriorDensity
 from calibration.problem import Problem
 from calibration.shared_program import SharedProgram
 from twin.experiment import Bolus, Experiment
+from twin.precision import float64
 from twin.study import Effect, Estimate, Noise, Prior
 
 DOSE, WHEN = 1.5, 0.75
@@ -137,6 +138,33 @@ def test_each_input_counts(decay, compiled_programs: dict) -> None:
             found = kept_program(each, "tested", lambda make=make: make)(np.array([[theta]]))
         assert float(found[0]) == pytest.approx(value, rel=1e-5), index
         assert (OWN if len(compiled_programs) > before else SHARED) == how, index
+
+
+def test_gradients_in_a_mapped_loop_share_it_and_keep_their_numbers(decay, compiled_programs: dict) -> None:
+    """As a sampler takes them: the readings may not hide in a program within the loop."""
+    done = {"e": Experiment(doses=[Bolus("A", DOSE, WHEN)])}
+    start = np.log10([[0.5], [0.6], [0.7], [0.8]])
+    for values in ((1.8, 2.0, 1.4), (1.7, 2.2, 1.1)):
+        problem = Problem(
+            decay,
+            table(values=values),
+            [Estimate("k", 0.01, 10.0)],
+            Noise("normal", None),
+            experiments=done,
+            solver="tsit5",
+        )
+        with float64():
+            climb = lambda x, problem=problem: x + 1e-3 * jax.grad(problem.log_posterior)(x)  # noqa: E731
+
+            def once(x, climb=climb):
+                # Whether there is a step depends on the vector, as the length of a sampler's trajectory does.
+                going = lambda at: (at[1] < 1) & (at[0][0] < 1.0)  # noqa: E731
+                return jax.lax.while_loop(going, lambda at: (climb(at[0]), at[1] + 1), (x, 0))[0]
+
+            found = SharedProgram(jax.vmap(once))(jnp.asarray(start))
+            alone = np.stack([np.asarray(climb(np.asarray(x))) for x in start])
+        np.testing.assert_allclose(np.asarray(found), alone, rtol=1e-9)
+    assert len(compiled_programs) == 1
 
 
 def test_bounds_and_priors_count(compiled_programs: dict) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, multivariate_normal
 
+from calibration.discrepancy.kernel import length_prior
 from calibration.discrepancy.linear import AMPLITUDES, draw_readings, size_posterior
-from calibration.discrepancy.posterior import length_prior
 from twin.errors import ProblemError
 
 TIMES = np.linspace(0.0, 10.0, 20)

@@ -60,13 +60,14 @@ def run_sensitivity(args: Namespace) -> int:
         kind = "folder: its patients are there" if what.is_dir() else "file: its design has --samples"
         raise ScenarioError(f"{what} is a {kind}", where=f"--{foreign}", fix="leave it out")
     given |= {"seed": args.seed, "arms": args.arm, "against": args.against}
+    name = args.to or f"{what if what.is_dir() else what.with_suffix('')}-sensitivity"
     if what.is_dir():
         found = sensitivity_of_store(what, **given)
     else:
         from twin.scenario.scenario_file import read_scenario
 
-        found = sensitivity_of(read_scenario(what), progress=not args.quiet, **given)
-    to = output_folder(args.to or f"{what if what.is_dir() else what.with_suffix('')}-sensitivity", "--to")
+        found = sensitivity_of(read_scenario(what), progress=not args.quiet, keep=Path(name) / "parts", **given)
+    to = output_folder(name, "--to")
     print(_sensitivity_table(found))
     print(f"\n{found.name}: {found.runs:,} {'patients in each arm' if what.is_dir() else 'runs'}"
           f"{_failures(found.failed)}; widest interval ±{_widest(found.table):.2f}")  # fmt: skip

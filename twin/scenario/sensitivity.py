@@ -7,9 +7,11 @@ first-order indices alone, which dependent inputs have, too.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from twin.progress import progress as progress_line
 from twin.scenario.formulas import UNKNOWN
 from twin.scenario.given_data import FEWEST, first_order
 from twin.scenario.inputs import PROBE, Group, Inputs
+from twin.scenario.kept_parts import KeptParts
 from twin.scenario.patients import Finished
 from twin.scenario.scenario import Scenario
 from twin.scenario.variance_shares import Shares, shares_of_variance
@@ -39,6 +42,7 @@ FEWEST_ANSWERS = 50
 _INDICES = ("first", "first_low", "first_high", "total", "total_low", "total_high")
 
 type Row = dict[str, Any]
+type Part = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def sensitivity_of(
     against: str | None = None,
     resamples: int = RESAMPLES,
     progress: bool = True,
+    keep: str | Path | None = None,
 ) -> Sensitivity:
     """First-order and total indices of every endpoint and criterion of each arm, over the cohort's distributions.
 
@@ -99,8 +104,11 @@ def sensitivity_of(
             inputs decide how much a patient gains. Criteria are left out.
         resamples: Resamples of the bootstrap.
         progress: Show progress on standard error.
+        keep: A folder for the runs that are done: the same call goes on from there after a kill, with the same result.
+            It is emptied at the end.
 
     Raises:
+        StoreError: The folder cannot be written, or the disk is full.
         ScenarioError: A cohort from a table or a posterior, or in which nothing varies; no such arm; a number of
             samples that is no power of 2.
         SimulationError: In an arm almost every run failed.
@@ -117,6 +125,7 @@ def sensitivity_of(
     patients = [inputs.columns(scores) for scores in (first, second)]
     patients += [inputs.columns(inputs.mixed(first, second, group)) for group in groups]
     work = Work(replace(scenario, cohort=scenario.cohort.resized(samples), bands=None))
+    kept = None if keep is None else KeptParts(Path(keep), _key(scenario, samples, seed))
     rows: list[Row] = []
     failed: dict[str, int] = {}
     total = len(places) * len(patients)
@@ -125,8 +134,12 @@ def sensitivity_of(
     with progress_line(f"sensitivity of {scenario.name}", total, quiet=not progress) as line:
         for place in places:
             arm, parts = scenario.arm_names[place], []
-            for columns in patients:
-                parts.append(work.evaluate(place, columns))
+            for index, columns in enumerate(patients):
+
+                def evaluate(place: int = place, columns: Mapping[str, np.ndarray] = columns) -> Part:
+                    return work.evaluate(place, columns)
+
+                parts.append(evaluate() if kept is None else kept.get(f"{place}-{index}", evaluate))
                 line.update(len(failed) * len(patients) + len(parts))
             failed[arm] = sum(int((status != OK).sum()) for _, _, status in parts)
             _refuse_failures(arm, failed[arm], len(parts) * samples)
@@ -142,9 +155,12 @@ def sensitivity_of(
                 design = _Design(values, scenario.rtol, endpoint in scenario.responders, resamples, seed)
                 rows += [about | row for row in design.rows(groups)]
                 rows += [about | row for row in design.members(inputs.dependent, patients[:2])]
-    return Sensitivity(
-        pd.DataFrame(rows), scenario.name, total * samples, failed, _remarks(inputs, groups, against), against
-    )
+    said = _remarks(inputs, groups, against)
+    if kept is not None:
+        if kept.found:
+            said = (*said, f"{kept.found} of {total} parts were kept from a run that had not come to its end")
+        kept.clear()
+    return Sensitivity(pd.DataFrame(rows), scenario.name, total * samples, failed, said, against)
 
 
 def sensitivity_of_store(
@@ -271,6 +287,12 @@ def _arm_places(asked: Sequence[str] | None, known: Sequence[str], against: str 
     if not chosen:
         raise ScenarioError("there is no other arm", where="against", expected="at least one arm that differs from it")
     return [known.index(against), *chosen], known.index(against)
+
+
+def _key(scenario: Scenario, samples: int, seed: int) -> str:
+    """What the runs of a design depend on, the versions of what integrates included."""
+    versions = [version(package) for package in ("cytotwin", "jax", "jaxlib", "numpy")]
+    return hashlib.sha256(repr((scenario.fingerprint, samples, seed, versions)).encode()).hexdigest()
 
 
 def _difference(values: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from twin.scenario.given_data import first_order
 from twin.scenario.inputs import Inputs
 from twin.scenario.sensitivity import sensitivity_of, sensitivity_of_store
 from twin.scenario.variance_shares import shares_of_variance
+from twin.scenario.work import Work
 
 pytestmark = pytest.mark.xdist_group("scenario")
 
@@ -275,3 +276,34 @@ def test_a_constraint_that_excludes_nobody_makes_no_group() -> None:
     inputs = Inputs(twin.Cohort(10, three, constraints=["x1 + x2 > -8", "x2 + x3 > 0"]).source)
     assert inputs.set_aside == {"x1 + x2 > -8": 0}
     assert [group.members for group in inputs.groups] == [("x1",), ("x2", "x3")]
+
+
+def test_a_killed_design_goes_on_with_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = twin.Cohort(10, {"x1": twin.Normal(0.0, 1.0), "x2": twin.Normal(1.0, 2.0)})
+    case = scenario(cohort, {"sum": "3*x1 + 2*x2", "product": "x1*x2"}, responders={"high": "sum > 0"})
+    whole = sensitivity_of(case, samples=128, **QUIET)
+    keep, evaluate, calls = tmp_path / "parts", Work.evaluate, []
+
+    def killed_at(last: int):
+        def counted(self: Work, arm: int, columns):
+            calls.append(arm)
+            if len(calls) == last:
+                raise KeyboardInterrupt
+            return evaluate(self, arm, columns)
+
+        return counted
+
+    monkeypatch.setattr(Work, "evaluate", killed_at(4))
+    with pytest.raises(KeyboardInterrupt):
+        sensitivity_of(case, samples=128, keep=keep, **QUIET)
+    first, *others = sorted(keep.iterdir())
+    assert len(others) == 2
+    first.write_bytes(first.read_bytes()[:50])  # a part that is damaged is made again
+    monkeypatch.setattr(Work, "evaluate", killed_at(0))
+    sensitivity_of(case, samples=256, keep=keep, **QUIET)  # another question takes nothing of it, and leaves it alone
+    assert sorted(keep.iterdir()) == [first, *others]
+    calls.clear()
+    resumed = sensitivity_of(case, samples=128, keep=keep, **QUIET)
+    assert len(calls) == 2 and not keep.exists()
+    pd.testing.assert_frame_equal(resumed.table, whole.table, check_exact=True)
+    assert resumed.remarks == (*whole.remarks, "2 of 4 parts were kept from a run that had not come to its end")

@@ -33,6 +33,8 @@ MARKERS = {
 }  # fmt: skip
 TOOLS = "pan,wheel_zoom,box_zoom,reset,save,hover"
 SCREEN_DPI = 96
+BOKEH = ["bokeh", "bokeh-gl", "bokeh-widgets"]
+"""Its scripts that the pictures need."""
 
 
 class Interactive:
@@ -49,10 +51,14 @@ class Interactive:
 
     def html(self) -> str:
         """A page that needs nothing else, scripts included."""
-        from bokeh.embed import file_html
-        from bokeh.resources import INLINE
+        from bokeh.embed import components
+        from bokeh.resources import Resources
 
-        return file_html(self.layout, INLINE, self.title)
+        # Not `file_html`: where Panel has been loaded, it adds scripts that are somewhere else.
+        script, div = components(self.layout)
+        library = "\n".join(Resources(mode="inline", components=BOKEH).js_raw)
+        head = f'<meta charset="utf-8"><title>{escape(self.title)}</title><script>{library}</script>'
+        return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{div}{script}</body></html>\n'
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the page; it opens without a network.

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from twin.errors import TwinError
-from twin.web.address import free_port, link_to
+from twin.web.address import link_to, listening
 from twin.web.security import Folder, gate, is_loopback, new_token
 from twin.web.store.runs import Runs
 
@@ -47,7 +47,9 @@ class ServingStores:
         from twin.web.handlers import put_gate_before
 
         self.runs, self.host = runs, host
-        self.port = free_port(host, port)
+        # Open from here on: a link that is printed can be followed before the loop runs.
+        self.door = listening(host, port)
+        self.port = int(self.door.getsockname()[1])
         self.token = None if is_loopback(host) else new_token()
         self.application = application_of(runs, folder)
         put_gate_before(self.application, gate(host, self.port, self.token, origins))
@@ -73,7 +75,10 @@ class ServingStores:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        server = self.application.listen(self.port, address=self.host)
+        from tornado.httpserver import HTTPServer
+
+        server = HTTPServer(self.application)
+        server.add_socket(self.door)
         try:
             await asyncio.Event().wait()
         finally:

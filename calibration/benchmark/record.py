@@ -15,6 +15,8 @@ import xarray as xr
 from calibration.problem import Problem
 from calibration.sim2real.assessment import Assessment
 from calibration.sim2real.checks import pit_uniformity
+from calibration.sim2real.discrepancy_layer import LAYER as DISCREPANCY_LAYER
+from calibration.sim2real.discrepancy_layer import PREFIX
 from calibration.sim2real.ratio_interval import MIN_SERIES
 from calibration.sim2real.scale import SERIES
 
@@ -56,6 +58,10 @@ COLUMNS: Mapping[str, str] = {
     "discrepancy": "its size: what must be added to the mechanism",
     "discrepancy_low": "lower end of its interval",
     "discrepancy_high": "upper end of its interval",
+    "crps_discrepancy": "mean CRPS of mechanism and discrepancy together",
+    "coverage_90_discrepancy": "share of the held-out readings in the 90 % interval of both together",
+    "r_hat_discrepancy": "largest R-hat over the sizes of discrepancies and folds",
+    "discrepancy_note": "why no discrepancy was measured",
     "r_hat": "largest R-hat over parameters and folds",
     "ess": "least bulk effective sample size",
     "divergences": "divergent transitions",
@@ -70,7 +76,9 @@ VARYING = ("seconds", "versions")
 """Columns that may differ when a row is computed again."""
 
 
-def row_of(study: str, pooling: str, problem: Problem, assessment: Assessment) -> dict[str, Any]:
+def row_of(
+    study: str, pooling: str, problem: Problem, assessment: Assessment, discrepancy_note: str = ""
+) -> dict[str, Any]:
     """The row of an assessment; NaN or "" where there is nothing to say.
 
     Args:
@@ -78,6 +86,7 @@ def row_of(study: str, pooling: str, problem: Problem, assessment: Assessment) -
         pooling: How its subjects share parameters.
         problem: The problem that was assessed.
         assessment: What came of it.
+        discrepancy_note: Why it has no discrepancy.
     """
     scores, gap = assessment.scores, assessment.gap
     trained = [int(fold.train.sum()) for fold in assessment.split.folds]
@@ -115,6 +124,7 @@ def row_of(study: str, pooling: str, problem: Problem, assessment: Assessment) -
         "pit_p": float(pit_uniformity(scores["pit"].to_numpy(dtype=float)).p_value),
         "energy_score": mean_energy(scores),
         **_discrepancy(assessment),
+        "discrepancy_note": discrepancy_note,
         **_computation(assessment),
         "seed": int(assessment.provenance.get("settings", {}).get("seed", 0)),
         "data_sha256": problem.measurements.sha256,
@@ -173,14 +183,17 @@ def _computation(assessment: Assessment) -> dict[str, Any]:
 
 
 def _discrepancy(assessment: Assessment) -> dict[str, Any]:
-    """The largest discrepancy, where the assessment measures it: a table with observable, size, low, high."""
-    table = getattr(assessment, "discrepancy", None)
-    if table is None or not len(table) or table["size"].isna().all():
-        return {"discrepancy_of": ""} | dict.fromkeys(("discrepancy", "discrepancy_low", "discrepancy_high"), math.nan)
+    """The largest discrepancy, where the assessment measures it, and the scores with all of them."""
+    names = [name for name in COLUMNS if "discrepancy" in name and name not in ("discrepancy_of", "discrepancy_note")]
+    table = assessment.discrepancy
+    if table is None:
+        return {"discrepancy_of": ""} | dict.fromkeys(names, math.nan)
     worst = table.loc[table["size"].idxmax()]
-    return {
-        "discrepancy_of": str(worst["observable"]),
-        "discrepancy": float(worst["size"]),
-        "discrepancy_low": float(worst["low"]),
-        "discrepancy_high": float(worst["high"]),
-    }
+    checks = assessment.layers[DISCREPANCY_LAYER].set_index("key")
+    found = (
+        *(worst[name] for name in ("size", "low", "high")),
+        assessment.scores[f"{PREFIX}crps"].mean(),
+        assessment.scores[f"{PREFIX}coverage_90"].mean(),
+        checks.loc["discrepancy_r_hat", "value"],
+    )
+    return {"discrepancy_of": str(worst["observable"])} | dict(zip(names, map(float, found), strict=True))

@@ -33,6 +33,8 @@ MARKDOWN = {
     "coverage_90": "in 90 %",
     "interval_score": "interval score",
     "energy_score": "energy score",
+    "discrepancy": "discrepancy",
+    "crps_discrepancy": "CRPS with it",
     "pit_p": "PIT p",
     "r_hat": "R-hat",
     "ess": "ESS",
@@ -98,6 +100,9 @@ def _cell(row: Mapping[str, Any], name: str) -> str:
         return f"{figure(value, 3)} [{figure(row['gap_low'], 3)}, {figure(row['gap_high'], 3)}]"
     if name == "elpd":
         return f"{figure(value, 3)} ± {figure(row['elpd_se'], 2)}"
+    if name == "discrepancy" and row["discrepancy_of"]:
+        ends = f"{figure(row['discrepancy_low'], 2)}, {figure(row['discrepancy_high'], 2)}"
+        return f"{figure(value, 2)} [{ends}] in {row['discrepancy_of']}".replace("|", r"\|")
     if name in _TEXT:
         return str(value).replace("|", r"\|")
     if name == "r_hat":

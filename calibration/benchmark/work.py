@@ -15,10 +15,11 @@ from calibration.benchmark.record import COLUMNS, row_of
 from calibration.benchmark.split_files import fixed_split
 from calibration.benchmark.study_file import read_study
 from calibration.problem import Problem
+from calibration.sim2real.discrepancy_layer import check_discrepancy
 from calibration.sim2real.splits import Split, make_split
 from twin import library
 from twin.commands.files import write_text
-from twin.errors import TwinError
+from twin.errors import ProblemError, TwinError
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,10 @@ def perform(task: Task, settings: Mapping[str, Any], folder: Path, quiet: bool) 
         key = task_key(problem, split, settings)
         if (finished := _finished(file, key)) is not None and task.page(folder).is_file():
             return finished, False
-        assessment = calibration.assess(problem, split=split, quiet=quiet, **settings)
-        row = row_of(task.study, task.pooling, problem, assessment)
+        note = why_no_discrepancy(problem, split) if settings.get("discrepancy") else "not asked for"
+        asked = {**settings, "discrepancy": not note}
+        assessment = calibration.assess(problem, split=split, quiet=quiet, **asked)
+        row = row_of(task.study, task.pooling, problem, assessment, note)
         assessment.to_html(task.page(folder))
     except Exception as error:  # one task must not stop the others; its error is shown, saved and counted
         message = " ".join(str(error).split()) or type(error).__name__
@@ -95,6 +98,15 @@ def perform(task: Task, settings: Mapping[str, Any], folder: Path, quiet: bool) 
         return row, True
     write_text(json.dumps({"key": key, "row": row, "settings": dict(settings)}, indent=1), file)
     return row, True
+
+
+def why_no_discrepancy(problem: Problem, split: Split) -> str:
+    """What forbids a discrepancy between mechanism and readings in closed form; "" if nothing does."""
+    try:
+        check_discrepancy(problem, split, "shared")
+    except ProblemError as error:
+        return error.found
+    return ""
 
 
 def perform_in_worker(argument: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -197,7 +197,8 @@ def _table(rows: Sequence[Mapping[str, Any]], links: Sequence[str]) -> Markup:
         numeric("pit_p", "PIT p"),
         numeric("elpd", "ELPD", as_is),
         numeric("energy_score", "Energy score"),
-        Column("largest", "Discrepancy"),
+        Column("largest", "Discrepancy, noise scales"),
+        numeric("crps_discrepancy", "CRPS with it"),
         numeric("parameters", "Parameters"),
         numeric("test", "Held out"),
     ]
@@ -229,7 +230,7 @@ def _end(value: float) -> str:
 
 def _discrepancy(row: Mapping[str, Any]) -> str:
     if is_missing(row["discrepancy"]):
-        return ""
+        return f"none: {row['discrepancy_note']}"
     ends = f"{number(row['discrepancy_low'])} to {number(row['discrepancy_high'])}"
     return f"{number(row['discrepancy'])} ({ends}) in {row['discrepancy_of']}"
 

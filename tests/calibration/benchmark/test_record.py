@@ -12,11 +12,13 @@ import pytest
 from calibration.benchmark.pooling import pooled, poolings
 from calibration.benchmark.record import COLUMNS, VARYING, elpd_with_error, mean_energy
 from calibration.benchmark.tables import json_text
-from calibration.benchmark.work import Task, perform
+from calibration.benchmark.work import Task, perform, why_no_discrepancy
+from calibration.problem import Problem
+from calibration.sim2real.splits import make_split
 from twin import library
 from twin.errors import ProblemError
 
-SETTINGS = {"seed": 3, "starts": 2, "chains": 2, "warmup": 50, "draws": 50}
+SETTINGS = {"seed": 3, "discrepancy": True, "starts": 2, "chains": 2, "warmup": 50, "draws": 50}
 
 
 def scores(subjects: int, each: int, values: np.ndarray) -> pd.DataFrame:
@@ -70,6 +72,20 @@ def test_json_has_no_number_that_readers_refuse() -> None:
     assert (told["gap"], told["gap_low"], told["gap_high"], told["crps"]) == (None, "-inf", "inf", 1.0)
 
 
+@pytest.mark.parametrize(
+    ("study", "why"),
+    [
+        ("jakstat_swameye2003", ""),
+        ("influenza_baccam2006", "7 readings are censored"),
+        ("cd8_crauste2017", "2 distinct"),
+    ],
+)
+def test_why_there_is_no_discrepancy(study: str, why: str) -> None:
+    problem = Problem.from_study(library.study(study))
+    found = why_no_discrepancy(problem, make_split(problem.measurements.table, "time", problem.study))
+    assert why in found and bool(why) == bool(found)
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_row_to_the_digit(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("calibration.sim2real.assessment.Assessment.to_html", lambda self, path: path.write_text("x"))
@@ -86,6 +102,10 @@ def test_the_same_seed_gives_the_same_row_to_the_digit(tmp_path, monkeypatch) ->
     assert list(row) == list(COLUMNS)
     assert np.isfinite([rows[0][name] for name in ("gap", "crps", "elpd", "elpd_se", "energy_score", "pit_p")]).all()
     assert 0 <= rows[0]["k_high"] <= 1
+    size = [rows[0][name] for name in ("discrepancy_low", "discrepancy", "discrepancy_high")]
+    assert 0 < size[0] < size[1] < size[2]
+    assert rows[0]["crps_discrepancy"] > 0 and 0 <= rows[0]["coverage_90_discrepancy"] <= 1
+    assert rows[0]["r_hat_discrepancy"] >= 0.99 and rows[0]["discrepancy_note"] == ""
     assert replace(task, split="time").stem == "influenza_hayden1996_time"
     other, _ = perform(task, SETTINGS | {"seed": 5}, tmp_path / "one", quiet=True)
     assert other["crps"] != rows[0]["crps"]

@@ -45,6 +45,11 @@ def configure(parser: ArgumentParser) -> None:
         help="also sample what must be added to the mechanism: one curve per observable (shared, the default) or one "
         "per series (own)",
     )
+    parser.add_argument(
+        "--along", metavar="NAME",
+        help="let the discrepancy differ along a number of the experiments, with a size for each: a parameter or state "
+        "that they set, a covariate, or 'study' for the numbers that the study gives them; asks for --discrepancy",
+    )  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for report.html, scores.csv, draws")
 
@@ -70,6 +75,7 @@ def run(args: Namespace) -> int:
         folds=args.folds,
         context=args.context,
         discrepancy=args.discrepancy or False,
+        along=args.along,
         quiet=args.quiet,
     )
     page = write_assessment(assessment, folder, args.saved)
@@ -105,5 +111,6 @@ Calibrate on a part of the measurements, predict the rest, and say how far the t
   twin assess influenza_hayden1996 --context examples/antiviral_context.yaml --split experiment --out results
 
 FOLDER gets report.html (one page that needs nothing else), scores.csv (a row per held-out reading) and
-draws_1.nc, ... (a posterior per fold); with --discrepancy also discrepancy.csv.""",
+draws_1.nc, ... (a posterior per fold); with --discrepancy also discrepancy.csv,
+and with --along discrepancy_by_dose.csv.""",
 )

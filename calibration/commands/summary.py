@@ -29,6 +29,9 @@ def write_assessment(assessment: Assessment, folder: Path, saved: list[Path]) ->
     if assessment.discrepancy is not None:
         write_table(assessment.discrepancy, folder / "discrepancy.csv")
         saved.append(folder / "discrepancy.csv")
+    if assessment.discrepancy_by_dose is not None:
+        write_table(assessment.discrepancy_by_dose, folder / "discrepancy_by_dose.csv")
+        saved.append(folder / "discrepancy_by_dose.csv")
     for number, (fold, tree) in enumerate(zip(assessment.split.folds, assessment.draws, strict=True), start=1):
         tree.attrs["held_out"] = fold.label
         path = folder / f"draws_{number}.nc"
@@ -56,17 +59,21 @@ def scores_text(assessment: Assessment) -> str:
 
 
 def discrepancy_text(assessment: Assessment) -> str:
-    """What must be added to the mechanism, by observable; nothing where it was not asked for."""
+    """What must be added to the mechanism, by observable and dose; nothing where it was not asked for."""
     if assessment.discrepancy is None:
         return ""
+    by_dose = assessment.discrepancy_by_dose
+    sizes = [(str(row["observable"]), row) for row in assessment.discrepancy.to_dict("records")]
+    for row in [] if by_dose is None else by_dose.to_dict("records"):
+        sizes.append((f"{row['observable']} at {figure(row['dose'], 4)}", row))
     rows = [
         (
-            str(row["observable"]),
+            what,
             figure(row["size"], 2),
             f"{figure(row['low'], 2)} to {figure(row['high'], 2)}",
             "flagged" if row["flagged"] else "",
         )
-        for row in assessment.discrepancy.to_dict("records")
+        for what, row in sizes
     ]
     return text_table(("discrepancy of", "noise scales", "90 % interval", ""), rows, left=(0, 2, 3))
 

@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from calibration.compiled import shared_method
+from calibration.discrepancy.along import Along
 from calibration.problem import Problem
 from calibration.provenance import provenance
 from calibration.sim2real.assay import AssayLimits, assay_limits
@@ -53,6 +54,7 @@ def assess(
     folds: int = 3,
     context: str | PathLike[str] | None = None,
     discrepancy: bool | Processes = False,
+    along: Along | None = None,
     quiet: bool = False,
 ) -> Assessment:
     """Assess a problem on held-out data.
@@ -76,6 +78,8 @@ def assess(
             advance (``docs/credibility.md``). It is read before anything is computed.
         discrepancy: Also sample a discrepancy between mechanism and readings (layer L6): True or "shared" for one per
             observable, "own" for one per observable and series. It takes another posterior per fold.
+        along: A number of the series, such as a dose, along which a shared discrepancy may differ, with a size for each
+            (as in `calibration.discrepancy.sample_discrepancy`); asks for a discrepancy by itself.
         quiet: Show no progress.
 
     Returns:
@@ -106,8 +110,9 @@ def assess(
         asked.check_subject(problem.model.name, dataset, chosen.name)
     limits = assay_limits(table)
     processes: Processes = "shared" if discrepancy is True else discrepancy or "shared"
-    if discrepancy:
-        check_discrepancy(problem, chosen, processes)
+    wanted = bool(discrepancy) or along is not None
+    if wanted:
+        check_discrepancy(problem, chosen, processes, along)
     sampling = {"chains": chains, "warmup": warmup, "draws": draws}
     results = [
         run_fold(problem, fold, limits, seed=seed + 101 * index, sampling=sampling, starts=starts, quiet=quiet)
@@ -128,7 +133,8 @@ def assess(
     parameters = parameter_table(problem, results[0])
     converged = pd.concat([convergence(problem, r) for r in results])
     settings: dict[str, Any] = {"split": chosen.name, "seed": seed, "starts": starts, **sampling}
-    settings |= {"discrepancy": processes} if discrepancy else {}
+    settings |= {"discrepancy": processes} if wanted else {}
+    settings |= {"along": along if isinstance(along, str) else dict(along)} if along is not None else {}
     assessment = Assessment(
         title=_title(problem, chosen),
         problem=problem.name,
@@ -156,10 +162,11 @@ def assess(
             if np.isfinite(limits.lower[rows][0])
         },
     )
-    if discrepancy:
+    if wanted:
         assessment = add_discrepancy(
-            assessment, problem, results, limits, processes=processes, sampling=sampling, seed=seed, quiet=quiet
-        )
+            assessment, problem, results, limits, processes=processes, along=along, sampling=sampling, seed=seed,
+            quiet=quiet,
+        )  # fmt: skip
     # Last, since a context may ask for what the discrepancy says.
     return assessment if asked is None else replace(assessment, credibility=judge_context(asked, assessment.layers))
 

@@ -56,10 +56,12 @@ class Assessment:
         credibility: What a context of use asked and whether it is met; None without one.
         discrepancy: What must be added to the mechanism, one row per observable: observable, size, low, high (median
             and 90 % interval of its amplitude), unit ("noise scales"), flagged, convergence; None if not asked for.
-        discrepancy_course: Where it sits: observable, experiment, subject (empty where all series share it), time,
-            q05, q50, q95 [noise scales]; training readings of the first fold.
+        discrepancy_by_dose: Where it goes along a dose, its size at each: observable, dose, readings, size, low, high
+            [noise scales], practical, flagged.
+        discrepancy_course: Where it sits: observable, experiment, subject (empty where all series share it), dose (NaN
+            where it goes along none), time, q05, q50, q95 [noise scales]; training readings of the first fold.
         discrepancy_residuals: These readings: observable, experiment, subject, time, residual ((reading - prediction)
-            / noise scale, posterior median), remaining (less the median discrepancy).
+            / noise scale, posterior median), dose, remaining (less the median discrepancy).
     """
 
     title: str
@@ -84,6 +86,7 @@ class Assessment:
     limits: Mapping[str, float] = field(default_factory=dict)
     credibility: Credibility | None = None
     discrepancy: pd.DataFrame | None = None
+    discrepancy_by_dose: pd.DataFrame | None = None
     discrepancy_course: pd.DataFrame | None = None
     discrepancy_residuals: pd.DataFrame | None = None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from calibration.discrepancy.along import label_of
+from calibration.discrepancy.posterior import PRACTICAL
 from calibration.report import canvas
 from calibration.report.formats import number, percent, shorten
 from calibration.report.sections.frame import WIDTH, open_if_short, section
@@ -13,7 +15,7 @@ from calibration.sim2real.assessment import Assessment
 from twin.markup import Markup, join, tag
 
 MOST_PANELS = 12
-KEYS = ["observable", "experiment", "subject"]
+KEYS = ["observable", "experiment", "subject", "dose"]
 
 
 def discrepancy_section(assessment: Assessment) -> Markup | None:
@@ -39,6 +41,7 @@ def discrepancy_section(assessment: Assessment) -> Markup | None:
         "median. Parameters can hide a discrepancy, so this is what is left over, not all that is wrong. Training "
         "readings of the first fold.",
         open_if_short(size, columns, "Size of the discrepancy by observable"),
+        *_by_dose(assessment),
         *_pictures(assessment, course, residuals),
         _places(residuals),
     )
@@ -46,21 +49,74 @@ def discrepancy_section(assessment: Assessment) -> Markup | None:
 
 def _pictures(assessment: Assessment, course: pd.DataFrame, residuals: pd.DataFrame) -> list[Markup]:
     """A picture per process, up to a dozen; those with the largest course first."""
-    groups = list(course.groupby(KEYS, sort=False))
+    groups = list(course.groupby(KEYS, sort=False, dropna=False))
     reach = [float(np.abs(part["q50"]).max()) for _, part in groups]
     chosen = [groups[index] for index in np.argsort(reach)[::-1][:MOST_PANELS]]
     made = []
     for index, (key, part) in enumerate(chosen):
-        observable, experiment, subject = key  # type: ignore[misc]
+        observable, experiment, subject, dose = key  # type: ignore[misc]
         points = residuals[residuals["observable"] == observable]
         if experiment:
             points = points[(points["experiment"] == experiment) & (points["subject"] == subject)]
         label = f"{observable}, all series" if not experiment else f"{observable}, {experiment}, subject {subject}"
+        if not pd.isna(dose):
+            points = points[points["dose"] == dose]
+            label = f"{observable} at {number(dose)}"
         drawn = draw_course(part, points, assessment.units.get("time", ""), f"course-{index}", label)
         made.append(tag("figure", tag("figcaption", label), drawn))
     if len(groups) > len(chosen):
         made.append(tag("p", f"{len(groups) - len(chosen)} smaller ones are not drawn.", class_="small"))
     return [tag("div", *made, class_="beside pair"), _legend()]
+
+
+def _by_dose(assessment: Assessment) -> list[Markup]:
+    """How large it is at each dose, as a picture per observable and a table; nothing where it goes along none."""
+    sizes = assessment.discrepancy_by_dose
+    if sizes is None:
+        return []
+    along = assessment.provenance.get("settings", {}).get("along", "")
+    label = label_of(along)
+    pictures = [
+        tag("figure", tag("figcaption", f"{observable}, size by dose"), draw_sizes(part, label, f"dose-{index}"))
+        for index, (observable, part) in enumerate(sizes.groupby("observable", sort=False))
+    ]
+    columns = [
+        Column("observable", "Observable"),
+        numeric("dose", label.capitalize()),
+        numeric("readings", "Readings"),
+        numeric("size", "Size"),
+        numeric("low", "5 %"),
+        numeric("high", "95 %"),
+        numeric("practical", "P(size > 0.5)", percent),
+        Column("flagged", "Outcome", lambda v: mark(not v, ("not flagged", "flagged", "not judged"))),
+    ]
+    words = tag(
+        "p",
+        "Marks: median size at each dose, with 90 % intervals; filled where flagged, open where not. Dashed: the size "
+        "above which it matters.",
+        class_="small",
+    )
+    shown = open_if_short(sizes, columns, "Size of the discrepancy by dose, noise scales")
+    return [tag("div", *pictures, class_="beside pair"), words, shown]
+
+
+def draw_sizes(sizes: pd.DataFrame, along: str, name: str) -> Markup:
+    """Median and 90 % interval of the size at each dose of one observable."""
+    with canvas.drawing(WIDTH * 0.75, 210) as (figure, axes):
+        axes.axhline(PRACTICAL, color=canvas.MUTED, linewidth=1.2, linestyle="--")
+        axes.vlines(sizes["dose"], sizes["low"], sizes["high"], color=canvas.TWIN, linewidth=2.0)
+        flagged = sizes["flagged"].to_numpy(dtype=bool)
+        for which, face in ((flagged, canvas.TWIN), (~flagged, "white")):
+            part = sizes[which]
+            axes.plot(part["dose"], part["size"], "o", color=canvas.TWIN, markerfacecolor=face, markersize=7)
+        axes.set_ylim(bottom=0.0)
+        axes.set_xlabel(along)
+        axes.set_ylabel("size, noise scales")
+        said = "; ".join(
+            f"{number(row['dose'])}: {number(row['size'])} ({number(row['low'])} to {number(row['high'])})"
+            for row in sizes.to_dict("records")
+        )
+        return canvas.to_svg(figure, name, f"Size of the discrepancy by {along}. {said}.")
 
 
 def draw_course(course: pd.DataFrame, residuals: pd.DataFrame, unit: str, name: str, label: str) -> Markup:

@@ -192,12 +192,12 @@ def test_a_discrepancy_has_a_section_of_its_own(assessments: dict[str, Assessmen
             columns=["observable", "size", "low", "high", "unit", "practical", "flagged", "r_hat"],
         ),
         discrepancy_course=pd.DataFrame(
-            {"observable": "titre", "experiment": "", "subject": "", "time": [1.0, 2.0, 4.0],
+            {"observable": "titre", "experiment": "", "subject": "", "dose": np.nan, "time": [1.0, 2.0, 4.0],
              "q05": [-1.0, 0.5, -2.0], "q50": [0.0, 2.0, -1.0], "q95": [1.0, 3.5, 0.5]}
         ),
         discrepancy_residuals=pd.DataFrame(
             {"observable": "titre", "experiment": ["low", "high"], "subject": "1", "time": [1.0, 2.0],
-             "residual": [0.3, 2.5], "remaining": [0.2, 0.4]}
+             "residual": [0.3, 2.5], "dose": np.nan, "remaining": [0.2, 0.4]}
         ),
     )  # fmt: skip
     reader = Reader(page(made))
@@ -207,6 +207,36 @@ def test_a_discrepancy_has_a_section_of_its_own(assessments: dict[str, Assessmen
     labels = [attributes.get("aria-label") or "" for attributes in reader.all("svg")]
     assert any("largest median 2.00 at time 2.00" in label for label in labels)
     assert "flagged" in reader.text
+
+
+def test_a_discrepancy_along_doses_has_a_picture_for_each_and_their_sizes(assessments: dict[str, Assessment]) -> None:
+    columns = ["observable", "dose", "readings", "size", "low", "high", "practical", "flagged"]
+    sizes = pd.DataFrame([("titre", 1.0, 4, 0.2, 0.0, 0.9, 0.2, False), ("titre", 8.0, 4, 3.0, 2.0, 4.0, 1.0, True)],
+                         columns=columns)  # fmt: skip
+    course = pd.DataFrame(
+        {"observable": "titre", "experiment": "", "subject": "", "dose": [1.0, 1.0, 8.0, 8.0],
+         "time": [1.0, 2.0, 1.0, 2.0], "q05": [-1.0, -1.0, 1.0, 2.0], "q50": [0.0, 0.1, 2.0, 3.0], "q95": 5.0}
+    )  # fmt: skip
+    residuals = pd.DataFrame(
+        {"observable": "titre", "experiment": ["low", "high"], "subject": "1", "time": [1.0, 2.0], "dose": [1.0, 8.0],
+         "residual": [0.3, 2.5], "remaining": [0.2, 0.4]}
+    )  # fmt: skip
+    size = pd.DataFrame(
+        [("titre", 2.1, 1.2, 3.4, "noise scales", 0.99, True, 1.002)],
+        columns=["observable", "size", "low", "high", "unit", "practical", "flagged", "r_hat"],
+    )
+    made = assessments["time"]
+    settings = {**made.provenance.get("settings", {}), "along": "drug"}
+    made = replace(
+        made, discrepancy=size, discrepancy_by_dose=sizes, discrepancy_course=course, discrepancy_residuals=residuals,
+        provenance={**made.provenance, "settings": settings},
+    )  # fmt: skip
+    reader = Reader(page(made))
+    labels = [attributes.get("aria-label") or "" for attributes in reader.all("svg")]
+    assert "Size of the discrepancy by drug. 1.00: 0.200 (0 to 0.900); 8.00: 3.00 (2.00 to 4.00)." in labels
+    assert any("Discrepancy of titre at 8.00 in noise scales over time: largest median 3.00" in text for text in labels)
+    assert any("Discrepancy of titre at 1.00" in text for text in labels)
+    assert "titre, size by dose" in reader.text and "not flagged" in reader.text
 
 
 def test_unconverged_chains_are_said_at_the_top(assessments: dict[str, Assessment]) -> None:

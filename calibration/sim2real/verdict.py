@@ -74,7 +74,12 @@ def judge_coverage(
     if coverage is None or readings < 1:
         return "not judged", ""
     inside = min(round(coverage * readings), readings)
-    counts = f"{inside} of {readings} held-out readings ({100 * coverage:.0f} %) lie in the 90 % intervals"
+    whole = abs(coverage * readings - inside) < 1e-6
+    # A reading at a detection limit may lie inside in part: a rounded number would not fit its percentage.
+    counts = f"{inside if whole else format(coverage * readings, '.1f')} of {readings} held-out readings"
+    counts += (
+        f" ({100 * coverage:.0f} %{'' if whole else '; those at a limit count in part'}) lie in the 90 % intervals"
+    )
     if replicates is None:
         interval = binomtest(inside, readings).proportion_ci(0.95, method="wilson")
         narrow, wide = interval.high < NOMINAL, interval.low > NOMINAL

@@ -10,6 +10,7 @@ References:
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,8 @@ WITH_EVENTS = ["00028", "00029", "00033"]
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", SIMULATED)
-def test_case(name: str, suite_folder) -> None:
-    folder = suite_folder("sbml-stochastic") / name
+def drawn_and_reference(folder: Path, method: str) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """By species: its name, molecules in a thousand runs [run, time], and their mean and standard deviation."""
     model = twin.read_sbml(folder / "model.xml")
     settings, (times, reference) = read_settings(folder), read_results(folder)
     assert settings["meanRange"] == "(-3, 3)" and settings["sdRange"] == "(-5, 5)"
@@ -59,8 +59,13 @@ def test_case(name: str, suite_folder) -> None:
     for species in (each.strip() for each in settings["variables"].split(",")):
         # The suite counts molecules; a state with a compartment is a concentration.
         wanted = species if sizes.get(species) is None else f"{species} * {sizes[species]}"
-        drawn = twin.simulate_jumps(model, times, variables=[wanted], runs=RUNS, seed=1)[wanted].to_numpy()
-        mean, sd = reference[f"{species}-mean"], reference[f"{species}-sd"]
+        drawn = twin.simulate_jumps(model, times, variables=[wanted], runs=RUNS, seed=1, method=method)
+        yield species, drawn[wanted].to_numpy(), reference[f"{species}-mean"], reference[f"{species}-sd"]
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_case(name: str, suite_folder) -> None:
+    for species, drawn, mean, sd in drawn_and_reference(suite_folder("sbml-stochastic") / name, "direct"):
         varies = sd > 0
         np.testing.assert_allclose(drawn[:, ~varies], np.tile(mean[~varies], (RUNS, 1)))
         off = np.sqrt(RUNS) * (drawn.mean(axis=0) - mean)[varies] / sd[varies]

@@ -161,3 +161,8 @@ def test_baselines_without_scores_are_left_out_by_name(table: pd.DataFrame) -> N
 )
 def test_coverage_is_judged_with_its_sampling_error(coverage: float | None, readings: int, expected: str) -> None:
     assert judge_coverage(coverage, readings)[0] == expected
+
+
+def test_readings_at_a_limit_count_in_part() -> None:
+    assert "only 4.7 of 12 held-out readings (39 %; those at a limit count in part)" in judge_coverage(4.7 / 12, 12)[1]
+    assert "only 5 of 12 held-out readings (42 %) lie" in judge_coverage(5 / 12, 12)[1]

@@ -2,6 +2,7 @@
 
 A mean counts as right if sqrt(n) (mean - reference) / sd lies in `meanRange`, a standard deviation if sqrt(n / 2)
 (variance / reference - 1) lies in `sdRange`. Any of fifty times may leave the first range by chance (0.3 %): two may.
+Tau-leaping is judged like the exact method.
 
 References:
     Evans, Gillespie & Wilkinson (2008), doi:10.1093/bioinformatics/btm566.
@@ -63,9 +64,10 @@ def drawn_and_reference(folder: Path, method: str) -> Iterator[tuple[str, np.nda
         yield species, drawn[wanted].to_numpy(), reference[f"{species}-mean"], reference[f"{species}-sd"]
 
 
+@pytest.mark.parametrize("method", ["direct", "tau_leap"])
 @pytest.mark.parametrize("name", SIMULATED)
-def test_case(name: str, suite_folder) -> None:
-    for species, drawn, mean, sd in drawn_and_reference(suite_folder("sbml-stochastic") / name, "direct"):
+def test_case(name: str, method: str, suite_folder) -> None:
+    for species, drawn, mean, sd in drawn_and_reference(suite_folder("sbml-stochastic") / name, method):
         varies = sd > 0
         np.testing.assert_allclose(drawn[:, ~varies], np.tile(mean[~varies], (RUNS, 1)))
         off = np.sqrt(RUNS) * (drawn.mean(axis=0) - mean)[varies] / sd[varies]

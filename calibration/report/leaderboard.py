@@ -87,7 +87,7 @@ def _counts(rows: Sequence[Mapping[str, Any]]) -> Markup:
         if count := sum(row["verdict"] == verdict for row in rows):
             sentences.append(tag("li", tag("strong", f"{sign} {count} of {len(rows)}"), f" {words}"))
     datasets = len({row["dataset"] for row in rows})
-    text = f"{len(rows)} rows: {datasets} datasets, each with the splits and the ways of pooling that it allows."
+    text = f"{len(rows)} rows: {datasets} datasets, a row for each split and way of pooling."
     return tag("section", tag("p", text), tag("ul", *sentences), id="counts")
 
 
@@ -178,33 +178,30 @@ def _table(rows: Sequence[Mapping[str, Any]], links: Sequence[str]) -> Markup:
     frame = pd.DataFrame([dict(row) for row in rows])
     if frame.empty:
         return tag("p", "No row is finished yet.")
-    names = [tag("a", f"{row['study']}, {_what(row)}", href=link) for row, link in zip(rows, links, strict=True)]
+    names = [_name(row, link) for row, link in zip(rows, links, strict=True)]
     # As objects: where pyarrow is installed, a column of text forgets that it is markup.
     frame["name"] = pd.Series(names, dtype=object)
     frame["winner"] = pd.Series([_winner(row) for row in rows], dtype=object)
     frame["interval"] = pd.Series([_interval(row) for row in rows], dtype=object)
     frame["skill"] = [1 - row["crps"] / row["crps_baseline"] if row["crps_baseline"] else math.nan for row in rows]
-    frame["elpd"] = [f"{number(row['elpd'])} ± {number(row['elpd_se'], 2)}" for row in rows]
-    frame["largest"] = [_discrepancy(row) for row in rows]
+    frame["score"] = pd.Series([_score(row) for row in rows], dtype=object)
+    frame["inside"] = pd.Series([_inside(row) for row in rows], dtype=object)
+    frame["joint"] = pd.Series([_joint(row) for row in rows], dtype=object)
+    frame["largest"] = pd.Series([_discrepancy(row) for row in rows], dtype=object)
     columns = [
         Column("name", "Row", as_is),
         Column("winner", "Verdict, and what to doubt", as_is),
         numeric("interval", "Gap", as_is),
-        numeric("crps", "CRPS twin"),
-        Column("baseline", "Best curve", forecaster),
+        numeric("score", "CRPS", as_is),
         numeric("skill", "Skill", percent),
-        numeric("coverage_90", "In 90 %", percent),
-        numeric("pit_p", "PIT p"),
-        numeric("elpd", "ELPD", as_is),
-        numeric("energy_score", "Energy score"),
-        Column("largest", "Discrepancy, noise scales"),
-        numeric("crps_discrepancy", "CRPS with it"),
-        numeric("parameters", "Parameters"),
-        numeric("test", "Held out"),
+        numeric("inside", "In 90 %, PIT p", as_is),
+        numeric("joint", "ELPD, energy score", as_is),
+        Column("largest", "Discrepancy", as_is),
     ]
     caption = (
-        "Skill: how much lower the twin's CRPS is than that of the best curve. PIT p: small if the predictive "
-        "distributions are off. A row's name leads to its page"
+        "CRPS: of the twin, and below it of the best curve. Skill: how much lower the twin's is. PIT p: small if the "
+        "predictive distributions are off, readings taken as independent. Discrepancy: the largest that must be added "
+        "to the mechanism, in noise scales, and the CRPS of both together. A row's name leads to its page"
     )
     return table(frame, columns, caption)
 
@@ -214,6 +211,21 @@ def _winner(row: Mapping[str, Any]) -> Markup:
     sign = tag("span", VERDICTS[verdict][2], class_=f"sign-{verdict.replace(' ', '-')}", aria_hidden="true")
     doubts = tag("span", _doubts(row), class_="small remarks")
     return join(tag("span", sign, " ", verdict, class_="mark"), doubts)
+
+
+def _score(row: Mapping[str, Any]) -> Markup:
+    best = f"{forecaster(row['baseline'])} {number(row['crps_baseline'])}"
+    return join(number(row["crps"]), tag("span", best, class_="small"))
+
+
+def _inside(row: Mapping[str, Any]) -> Markup:
+    return join(percent(row["coverage_90"]), tag("span", number(row["pit_p"]), class_="small"))
+
+
+def _joint(row: Mapping[str, Any]) -> Markup:
+    """The log density of all held-out readings, and below it how well they are predicted together."""
+    elpd = f"{number(row['elpd'])} ± {number(row['elpd_se'], 2)}"
+    return join(elpd, tag("span", number(row["energy_score"]), class_="small"))
 
 
 def _interval(row: Mapping[str, Any]) -> Markup:
@@ -228,11 +240,19 @@ def _end(value: float) -> str:
     return ("−∞" if value < 0 else "∞") if math.isinf(value) else two_places(value)
 
 
-def _discrepancy(row: Mapping[str, Any]) -> str:
+def _name(row: Mapping[str, Any], link: str) -> Markup:
+    """What was assessed, and on how much."""
+    size = f"{row['parameters']} parameters, {row['test']} readings held out"
+    return join(tag("a", f"{row['study']}, {_what(row)}", href=link), tag("span", size, class_="small"))
+
+
+def _discrepancy(row: Mapping[str, Any]) -> Markup:
+    """Its size and what it does to the score, or why it is not known."""
     if is_missing(row["discrepancy"]):
-        return f"none: {row['discrepancy_note']}"
-    ends = f"{number(row['discrepancy_low'])} to {number(row['discrepancy_high'])}"
-    return f"{number(row['discrepancy'])} ({ends}) in {row['discrepancy_of']}"
+        return tag("span", f"not measured: {row['discrepancy_note']}", class_="small")
+    ends = f"{number(row['discrepancy_low'], 2)} to {number(row['discrepancy_high'], 2)}"
+    text = f"{ends} in {row['discrepancy_of']}; CRPS {number(row['crps_discrepancy'])}"
+    return join(number(row["discrepancy"], 2), tag("span", text, class_="small"))
 
 
 def _doubts(row: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Are the rates of a two-state gene found again from counts of transcripts? The tables of docs/stochastic.md.
 
-    uv run python -m tests.benchmarks.two_state_recovery snapshots
-    uv run python -m tests.benchmarks.two_state_recovery followed
+    uv run python -m tests.benchmarks.two_state_recovery snapshots [SETS [FIRST]]
+    uv run python -m tests.benchmarks.two_state_recovery followed [SETS [FIRST]]
     uv run python -m tests.benchmarks.two_state_recovery particles
 
 The gene of Golding et al. (2005), the library's `mrna_golding`, induced at time 0, counted at the times of their first
@@ -93,12 +93,12 @@ def off(tree: xr.DataTree, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     return (theta.mean(axis=0) - truth) / sd, sd, (low < truth) & (truth < high)
 
 
-def recover(design: str, cells: int, sets: int) -> None:
+def recover(design: str, cells: int, sets: int, first: int) -> None:
     """Posteriors of many data sets by the master equation and, of cells that are followed, by linear noise."""
     methods = ("master equation",) if design == "snapshots" else ("master equation", "linear noise")
     found: dict[str, list] = {method: [] for method in methods}
     seconds = dict.fromkeys(found, 0.0)
-    for seed in range(sets):
+    for seed in range(first, first + sets):
         simulated = data(design, cells, seed)
         problem, truth = simulated
         for method in found:
@@ -162,9 +162,9 @@ def particles(seed: int = 1) -> None:
 
 
 if __name__ == "__main__":
-    which = sys.argv[1]
-    cells, sets = {"snapshots": (10, 10), "followed": (5, 6), "particles": (3, 1)}[which]
+    which, *numbers = sys.argv[1:]
+    cells, usual = {"snapshots": (10, 10), "followed": (5, 6), "particles": (3, 1)}[which]
     if which == "particles":
         particles()
     else:
-        recover(which, cells, sets)
+        recover(which, cells, int(numbers[0]) if numbers else usual, int(numbers[1]) if len(numbers) > 1 else 0)

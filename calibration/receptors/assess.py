@@ -58,23 +58,28 @@ class ReceptorAssessment:
 
     def plot(self) -> Figure:
         """AUROC against the number of real binders, by way of training."""
-        figure = blank_figure(6.0, 3.8)
+        figure = blank_figure(6.4, 4.2)
         panel = figure.add_subplot()
-        colours = {"real": "#333333", "tuned": "#009e73", "mixed": "#d55e00", "weighted": "#1f5f8b"}
-        for way, colour in colours.items():
+        looks = {"real": ("#333333", "o"), "tuned": ("#009e73", "^"), "mixed": ("#d55e00", "s"), "weighted": (
+            "#1f5f8b", "D")}  # fmt: skip
+        for place, (way, (colour, marker)) in enumerate(looks.items()):
             part = self.ways[self.ways["way"] == way]
-            panel.plot(part["k"], part["auroc"], "o-", color=colour, markersize=4, label=way)
-            if way in ("real", "mixed"):
-                panel.fill_between(part["k"], part["low"], part["high"], color=colour, alpha=0.12, linewidth=0)
+            # Beside each other, so that intervals do not hide one another.
+            at = part["k"] * 1.05 ** (place - 1.5)
+            away = [part["auroc"] - part["low"], part["high"] - part["auroc"]]
+            panel.errorbar(
+                at, part["auroc"], away, fmt=f"{marker}-", color=colour, markersize=5, linewidth=1.2, elinewidth=0.8,
+                label=way,
+            )  # fmt: skip
         none = self.ways[self.ways["way"] == "untuned"]["auroc"].iloc[0]
-        panel.axhline(float(none), color="#8a8a8a", linestyle="--", label="untuned (no real binder)")
+        panel.axhline(float(none), color="#8a8a8a", linestyle="--", label="untuned (none)")
         panel.axhline(0.5, color=INK, linewidth=0.8)
         panel.set_xscale("log")
         panel.set_xticks(list(KS), [str(k) for k in KS])
         panel.minorticks_off()
         panel.set_xlabel("real binders trained on", fontsize=9, color=INK)
         panel.set_ylabel("AUROC on held-out studies", fontsize=9, color=INK)
-        panel.legend(frameon=False, fontsize=8)
+        panel.legend(frameon=False, fontsize=8, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         dress(panel)
         return figure
 

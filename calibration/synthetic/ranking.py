@@ -41,17 +41,21 @@ class Agreement:
 
     def plot(self) -> Figure:
         """A point per learner: its score on synthetic against that on real data."""
-        figure = blank_figure(5.4, 4.2)
-        panel = figure.add_subplot()
-        panel.plot(self.scores["synthetic"], self.scores["real"], "o", color="#1f5f8b", markersize=5)
-        for name, row in self.scores.iterrows():
+        figure = blank_figure(7.4, 4.2)
+        panel, names = figure.subplots(1, 2, width_ratios=(3, 1))
+        # Numbers in the points, since names would cover each other.
+        for place, (_, row) in enumerate(self.scores.iterrows(), start=1):
+            panel.plot(row["synthetic"], row["real"], "o", color="#1f5f8b", markersize=11, alpha=0.85)
             panel.annotate(
-                str(name), (row["synthetic"], row["real"]), xytext=(4, 3), textcoords="offset points", fontsize=7
+                str(place), (row["synthetic"], row["real"]), ha="center", va="center", color="white", fontsize=7
             )
+        said = "\n".join(f"{place}  {name}" for place, name in enumerate(self.scores.index, start=1))
+        names.text(0.0, 1.0, said, va="top", fontsize=8, color=INK, linespacing=1.6, transform=names.transAxes)
+        names.set_axis_off()
         panel.set_xlabel(f"{self.score}, synthetic", fontsize=9, color=INK)
         panel.set_ylabel(f"{self.score}, real", fontsize=9, color=INK)
         panel.set_title(str(self), fontsize=8, color=INK)
-        panel.margins(x=0.2)
+        panel.margins(0.1)
         dress(panel)
         return figure
 

@@ -111,7 +111,7 @@ def why_no_discrepancy(problem: Problem, split: Split) -> str:
 
 def perform_in_worker(argument: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     """`perform` with plain arguments, as `twin.conformance.pool` hands them over."""
-    return perform(Task(**argument["task"]), argument["settings"], Path(argument["folder"]), quiet=True)
+    return perform(Task(**argument["task"]), argument["settings"], Path(argument["folder"]), argument["quiet"])
 
 
 def task_key(problem: Problem, split: Split, settings: Mapping[str, Any]) -> str:

@@ -116,20 +116,17 @@ def _ordered(tasks: Sequence[Task], rows: Mapping[Task, Mapping[str, Any]]) -> l
 def _performed(
     tasks: Sequence[Task], settings: Mapping[str, Any], folder: Path, args: Namespace
 ) -> Iterator[tuple[Task, Mapping[str, Any], bool]]:
-    """Task, row and whether it is new, as they are finished: in this process, or in several."""
-    from calibration.benchmark.work import perform
+    """Task, row and whether it is new, as they are finished.
+
+    Always in worker processes, also a single one: with the threads of this process sums would be rounded otherwise, and
+    the digits of a row would depend on ``--parallel``.
+    """
     from twin.conformance import pool
 
     workers = min(args.parallel or min(pool.cores(), MOST_WORKERS), len(tasks))
-    if workers == 1:
-        for task in tasks:
-            yield task, *perform(task, settings, folder, args.quiet)
-        return
+    common = {"settings": settings, "folder": os.fspath(folder), "quiet": args.quiet or workers > 1}
     by_name = {task.stem: task for task in tasks}
-    asked = [
-        pool.Task(stem, {"task": asdict(task), "settings": settings, "folder": os.fspath(folder)}, LIMIT)
-        for stem, task in by_name.items()
-    ]
+    asked = [pool.Task(stem, {"task": asdict(task), **common}, LIMIT) for stem, task in by_name.items()]
     for outcome in pool.run_tasks("calibration.benchmark.work:perform_in_worker", asked, workers):
         task = by_name[outcome.task.name]
         if outcome.fault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -301,10 +302,24 @@ def test_demo_writes_a_page_and_prints_a_summary(synthetic, capsys):
     assert {"report.html", "scores.csv", "draws_1.nc"} == {path.name for path in Path("demo").iterdir()}
 
 
-OWN = ["--pooling", "own", "--parallel", "1", "--out", "bench"]
+OWN = ["--pooling", "own", "--out", "bench"]
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.fixture
+def in_process(monkeypatch):
+    """Rows are made here, where what assesses can be replaced, and not in workers."""
+    from calibration.benchmark.work import perform_in_worker
+    from twin.conformance import pool
+
+    def run_tasks(target, tasks, workers=None):
+        assert target == "calibration.benchmark.work:perform_in_worker"
+        for task in tasks:
+            yield pool.Outcome(task, perform_in_worker(pickle.loads(pickle.dumps(task.argument))), "", "", 0.0)
+
+    monkeypatch.setattr(pool, "run_tasks", run_tasks)
+
+
+@pytest.mark.usefixtures("no_pictures", "in_process")
 def test_benchmark_resumes_and_makes_one_table(synthetic, capsys):
     asked = ["benchmark", "--studies", "theophylline,stat5_boehm2014", *OWN]
     assert main(asked) == 0
@@ -335,7 +350,7 @@ def test_benchmark_resumes_and_makes_one_table(synthetic, capsys):
     assert len(synthetic) == 6
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_pictures", "in_process")
 def test_benchmark_pools_subjects_in_three_ways(monkeypatch, synthetic):
     seen, working = [], calibration.assess
 
@@ -344,7 +359,7 @@ def test_benchmark_pools_subjects_in_three_ways(monkeypatch, synthetic):
         return working(problem, split, **settings)
 
     monkeypatch.setattr(calibration, "assess", look)
-    assert main(["benchmark", "--studies", "theophylline", "--parallel", "1", "--out", "bench"]) == 0
+    assert main(["benchmark", "--studies", "theophylline", "--out", "bench"]) == 0
     table = pd.read_csv("bench/benchmark.csv")
     assert table["pooling"].tolist() == ["partial", "none", "complete"] * 2
     partial, none, complete = (names for split, names in seen if split == "time")
@@ -354,7 +369,7 @@ def test_benchmark_pools_subjects_in_three_ways(monkeypatch, synthetic):
     assert len(complete) == 5
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_pictures", "in_process")
 def test_benchmark_goes_on_after_a_failure(synthetic, monkeypatch, capsys):
     working = calibration.assess
 
@@ -379,7 +394,7 @@ def test_benchmark_goes_on_after_a_failure(synthetic, monkeypatch, capsys):
     assert [name for name, _, _ in synthetic] == ["stat5_boehm2014", "theophylline", "theophylline"]
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_pictures", "in_process")
 def test_benchmark_keeps_finished_rows_when_interrupted(synthetic, monkeypatch, capsys):
     working = calibration.assess
 

@@ -370,6 +370,16 @@ def test_benchmark_pools_subjects_in_three_ways(monkeypatch, synthetic):
 
 
 @pytest.mark.usefixtures("no_pictures", "in_process")
+def test_a_quick_benchmark_takes_one_split_of_each_study(synthetic):
+    assert main(["benchmark", "--studies", "theophylline,stat5_boehm2014", "--quick"]) == 0
+    table = pd.read_csv("benchmark_quick/benchmark.csv", keep_default_na=False)
+    assert list(zip(table["study"], table["split"], strict=True)) == [
+        ("theophylline", "time"), ("stat5_boehm2014", "time")
+    ]  # fmt: skip
+    assert set(table["discrepancy_note"]) == {"not asked for"}
+
+
+@pytest.mark.usefixtures("no_pictures", "in_process")
 def test_benchmark_goes_on_after_a_failure(synthetic, monkeypatch, capsys):
     working = calibration.assess
 

@@ -48,10 +48,11 @@ def discrepancy_section(assessment: Assessment) -> Markup | None:
 
 
 def _pictures(assessment: Assessment, course: pd.DataFrame, residuals: pd.DataFrame) -> list[Markup]:
-    """A picture per process, up to a dozen; those with the largest course first."""
+    """A picture per process, up to a dozen, those with the largest course first; doses in their order."""
     groups = list(course.groupby(KEYS, sort=False, dropna=False))
     reach = [float(np.abs(part["q50"]).max()) for _, part in groups]
-    chosen = [groups[index] for index in np.argsort(reach)[::-1][:MOST_PANELS]]
+    largest = np.argsort(reach)[::-1][:MOST_PANELS]
+    chosen = [groups[index] for index in (largest if course["dose"].isna().all() else np.sort(largest))]
     made = []
     for index, (key, part) in enumerate(chosen):
         observable, experiment, subject, dose = key  # type: ignore[misc]

@@ -377,6 +377,9 @@ def test_a_quick_benchmark_takes_one_split_of_each_study(synthetic):
         ("theophylline", "time"), ("stat5_boehm2014", "time")
     ]  # fmt: skip
     assert set(table["discrepancy_note"]) == {"not asked for"}
+    assert main(["benchmark", "--quick", "--seed", "1"]) == 0
+    studies = pd.read_csv("benchmark_quick/benchmark.csv")["study"]
+    assert len(studies) == len(set(studies)) >= 10 and "hiv_actg315" not in set(studies)
 
 
 @pytest.mark.usefixtures("no_pictures", "in_process")

@@ -16,6 +16,14 @@ from twin.markup import Markup, join, tag
 
 MOST_PANELS = 12
 KEYS = ["observable", "experiment", "subject", "dose"]
+SIZE_COLUMNS = (
+    numeric("size", "Size"),
+    numeric("low", "5 %"),
+    numeric("high", "95 %"),
+    numeric("practical", "P(size > 0.5)", percent),
+    Column("flagged", "Outcome", lambda v: mark(not v, ("not flagged", "flagged", "not judged"))),
+)
+"""How large a discrepancy is, as a whole and at a dose."""
 
 
 def discrepancy_section(assessment: Assessment) -> Markup | None:
@@ -25,12 +33,9 @@ def discrepancy_section(assessment: Assessment) -> Markup | None:
         return None
     columns = [
         Column("observable", "Observable"),
-        numeric("size", "Size"),
-        numeric("low", "5 %"),
-        numeric("high", "95 %"),
+        *SIZE_COLUMNS[:3],
         Column("unit", "Unit"),
-        numeric("practical", "P(size > 0.5)", percent),
-        Column("flagged", "Outcome", lambda v: mark(not v, ("not flagged", "flagged", "not judged"))),
+        *SIZE_COLUMNS[3:],
         numeric("r_hat", "R-hat"),
     ]
     return section(
@@ -85,11 +90,7 @@ def _by_dose(assessment: Assessment) -> list[Markup]:
         Column("observable", "Observable"),
         numeric("dose", label.capitalize()),
         numeric("readings", "Readings"),
-        numeric("size", "Size"),
-        numeric("low", "5 %"),
-        numeric("high", "95 %"),
-        numeric("practical", "P(size > 0.5)", percent),
-        Column("flagged", "Outcome", lambda v: mark(not v, ("not flagged", "flagged", "not judged"))),
+        *SIZE_COLUMNS,
     ]
     words = tag(
         "p",

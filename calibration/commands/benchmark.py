@@ -49,7 +49,7 @@ def configure(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--no-discrepancy", dest="discrepancy", action="store_false",
-        help="do not sample what must be added to the mechanisms, which takes about as long as all else",
+        help="do not sample what must be added to the mechanisms, which takes another posterior per fold",
     )  # fmt: skip
     add_sampling_options(parser, starts=24)
     fixed = parser.add_argument_group("fixed splits").add_mutually_exclusive_group()

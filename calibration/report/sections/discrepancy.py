@@ -57,7 +57,8 @@ def _pictures(assessment: Assessment, course: pd.DataFrame, residuals: pd.DataFr
     groups = list(course.groupby(KEYS, sort=False, dropna=False))
     reach = [float(np.abs(part["q50"]).max()) for _, part in groups]
     largest = np.argsort(reach)[::-1][:MOST_PANELS]
-    chosen = [groups[index] for index in (largest if course["dose"].isna().all() else np.sort(largest))]
+    along = bool(np.isfinite(course["dose"].to_numpy(dtype=float)).any())
+    chosen = [groups[index] for index in (np.sort(largest) if along else largest)]
     made = []
     for index, (key, part) in enumerate(chosen):
         observable, experiment, subject, dose = key  # type: ignore[misc]

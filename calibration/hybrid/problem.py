@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from calibration.compiled import kept_program
 from calibration.hybrid.term import NeuralTerm
-from calibration.optimise.objective import Evaluation, Objective
+from calibration.optimise.objective import Evaluation, Look, Objective
 from calibration.problem import Problem
 from twin.errors import ProblemError
 
@@ -47,6 +47,18 @@ def share_likelihood(compiled: Problem, other: Problem) -> None:
     """
     bare = Objective(compiled, with_prior=False)
     other.programs["objective", True] = _with_prior(bare._compiled, other)
+    other.programs["look of the objective", True] = _look_with_prior(bare._looked, other)
+
+
+def _look_with_prior(bare: Callable[[Array], Look], problem: Problem) -> Callable[[Array], Look]:
+    """Adds the negative log prior to a look at the likelihood."""
+    program = kept_program(problem, "density of the prior of a fit", lambda: problem.prior.log_density)
+
+    def look(thetas: Float[Array, "start parameter"]) -> Look:
+        found = bare(thetas)
+        return found._replace(value=found.value - program(thetas))
+
+    return look
 
 
 def _with_prior(bare: Callable[[Array], Evaluation], problem: Problem) -> Callable[[Array], Evaluation]:
@@ -61,6 +73,10 @@ def _with_prior(bare: Callable[[Array], Evaluation], problem: Problem) -> Callab
 
     def evaluate(thetas: Float[Array, "start parameter"]) -> Evaluation:
         found, (density, slope) = bare(thetas), program(thetas)
-        return Evaluation(found.value - density, found.nllh, found.gradient - slope, found.curvature + precision)
+        return found._replace(
+            value=found.value - density,
+            gradient=found.gradient - slope,
+            curvature=found.curvature + precision,
+        )
 
     return evaluate

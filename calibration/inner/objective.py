@@ -23,7 +23,15 @@ from calibration.inner.solve import InnerSolver
 from calibration.inner.structure import find_structure
 from calibration.inner.table import refuse_without_inner
 from calibration.inner.trajectories import Solved, TrajectoryPredictor
-from calibration.optimise.objective import LARGEST_CHUNK, MEMORY_FOR_TANGENTS, Evaluation, reading_weights
+from calibration.optimise.objective import (
+    LARGEST_CHUNK,
+    MEMORY_FOR_TANGENTS,
+    Evaluation,
+    Look,
+    in_chunks,
+    reading_weights,
+    without_readings,
+)
 from calibration.priors import PriorDensity
 from calibration.problem import Problem
 from twin.precision import in_float64
@@ -64,6 +72,7 @@ class InnerObjective:
         self._predictor = TrajectoryPredictor(problem, self.inner)
         self._solver = InnerSolver(problem, self.structure, self._predictor)
         self._compiled = kept_program(problem, "inner objective", lambda: self._evaluate)
+        self._looked = kept_program(problem, "look of the inner objective", lambda: self._look)
 
     def chunk_size(self) -> int:
         """How many vectors one compiled call takes: always the same, so that it is compiled once."""
@@ -77,31 +86,44 @@ class InnerObjective:
     @in_float64
     def __call__(self, thetas: Float[np.ndarray, "start outer"]) -> Evaluation:
         """Reduced objective with gradient and expected curvature of many vectors."""
-        return Evaluation(*self._in_chunks(thetas)[1:])
+        return Evaluation(*in_chunks(self._compiled, thetas, self.chunk_size())[1:])
+
+    @in_float64
+    def look(self, thetas: Float[np.ndarray, "start outer"]) -> Look:
+        """Reduced objective of many vectors without derivatives."""
+        return Look(*in_chunks(self._looked, thetas, self.chunk_size()))
 
     @in_float64
     def complete(self, thetas: Float[np.ndarray, "start outer"]) -> Float[np.ndarray, "start parameter"]:
         """Whole vectors: the given entries and the best inner ones; nominal inner ones where the integration fails."""
-        return self._in_chunks(thetas)[0]
-
-    def _in_chunks(self, thetas: Float[np.ndarray, "start outer"]) -> tuple[np.ndarray, ...]:
-        size, parts = self.chunk_size(), []
-        for start in range(0, len(thetas), size):
-            part = thetas[start : start + size]
-            padded = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-            # Copied: what JAX returns cannot be written to.
-            parts.append([np.array(x)[: len(part)] for x in self._compiled(padded)])
-        return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
+        return in_chunks(self._compiled, thetas, self.chunk_size())[0]
 
     def _evaluate(self, outer: Float[Array, "start outer"]) -> tuple[Array, ...]:
-        problem = self.problem
-        reference = jnp.broadcast_to(jnp.asarray(problem.nominal), (len(outer), len(problem.names)))
-        thetas = reference.at[:, self.outer].set(outer)
-        solved = self._predictor.solve(thetas)
-        best, on_kink = self._solver(solved, thetas)
-        best = jnp.where(jnp.isfinite(best), best, reference[:, self.inner])
-        thetas = thetas.at[:, self.inner].set(best)
+        whole = self._whole(outer)
+        solved = self._predictor.solve(whole)
+        thetas, on_kink = self._with_best(solved, whole)
         return thetas, *self._reduced(solved, thetas, on_kink)
+
+    def _look(self, outer: Float[Array, "start outer"]) -> Look:
+        problem, whole = self.problem, self._whole(outer)
+        solved = self._predictor.solve(whole, sensitivities=False)
+        thetas, _ = self._with_best(solved, whole)
+        prediction = self._predictor.predicted(solved, thetas)
+        log_likelihood = jnp.sum(problem.pointwise(prediction), axis=1)
+        good = jnp.all(prediction.ok, axis=1) & jnp.isfinite(log_likelihood)
+        value = jnp.where(good, -log_likelihood - problem.prior.log_density(thetas), jnp.inf)
+        return Look(value, without_readings(outer)[0])
+
+    def _whole(self, outer: Float[Array, "start outer"]) -> Float[Array, "start parameter"]:
+        """Whole vectors with nominal inner entries."""
+        reference = jnp.broadcast_to(jnp.asarray(self.problem.nominal), (len(outer), len(self.problem.names)))
+        return reference.at[:, self.outer].set(outer)
+
+    def _with_best(self, solved: Solved, whole: Array) -> tuple[Array, Array | None]:
+        """Vectors with their best inner entries, and the readings that lie on a kink of the density."""
+        best, on_kink = self._solver(solved, whole)
+        best = jnp.where(jnp.isfinite(best), best, whole[:, self.inner])
+        return whole.at[:, self.inner].set(best), on_kink
 
     def _reduced(self, solved: Solved, thetas: Array, on_kink: Array | None) -> Evaluation:
         problem, inner, outer = self.problem, self.inner, self.outer
@@ -124,6 +146,7 @@ class InnerObjective:
             nllh=jnp.where(good, -log_likelihood, jnp.inf),
             gradient=gradient[:, outer],
             curvature=_complement(curvature, outer, inner, free),
+            **dict(zip(Evaluation._fields[4:], without_readings(gradient[:, outer]), strict=True)),
         )
 
     def _slopes_of_kinks(self, by_value: Array, d_value: Array, on_kink: Array) -> Array:

@@ -59,11 +59,11 @@ class TrajectoryPredictor(Predictor):
         self._place = np.full(len(problem.names), -1)
         self._place[self._inner] = np.arange(len(self._inner))
 
-    def solve(self, thetas: Float[Array, "draw parameter"]) -> Solved:
-        """Integrate with sensitivities; what the inner entries are plays no part."""
+    def solve(self, thetas: Float[Array, "draw parameter"], *, sensitivities: bool = True) -> Solved:
+        """Integrate, with sensitivities or without; what the inner entries are plays no part."""
         values = self.values(thetas)
         solve = lambda x: self._solve(x, "forward")  # noqa: E731
-        if not self._mechanism:
+        if not (self._mechanism and sensitivities):
             return Solved(*solve(values), None)
         directions = [
             {name: jnp.full_like(value, float(name == chosen)) for name, value in values.items()}
@@ -88,6 +88,11 @@ class TrajectoryPredictor(Predictor):
             given = inner[np.maximum(chosen, 0)]
             changed[name] = jnp.where((chosen >= 0)[:, None], given, values[name])
         return self.readout(trajectory, self.readout.direct(changed, trajectory))
+
+    def predicted(self, solved: Solved, thetas: Float[Array, "draw parameter"]) -> Prediction:
+        """Predictions of whole vectors whose trajectories are known."""
+        value, scale = self.readout(solved.trajectory, self.readout.direct(self.values(thetas), solved.trajectory))
+        return Prediction(value.T, scale.T, (solved.ok & jnp.isfinite(value)).T)
 
     def linearised(self, solved: Solved, thetas: Float[Array, "draw parameter"]) -> Linearisation:
         """Predictions and Jacobians of whole vectors whose trajectories are known, as `linearise` would give them."""

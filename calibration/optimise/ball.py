@@ -50,5 +50,5 @@ def in_ball(
             more = length**2 / np.sum(along**2 / shifted**3, axis=1) * (length - radius) / radius
         shift = np.where(off & np.isfinite(more), shift + more, shift)
     length = np.linalg.norm(z, axis=1)
-    z *= np.where(length > radius, radius / np.maximum(length, np.finfo(float).tiny), 1.0)[:, None]
+    z *= (radius / np.maximum(length, radius))[:, None]
     return np.einsum("spq,sq->sp", vectors, z), inside

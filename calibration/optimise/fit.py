@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -18,7 +19,7 @@ from calibration.optimise.objective import Evaluation, FitObjective, GradientObj
 from calibration.optimise.polish import polish, tighter
 from calibration.optimise.result import Fit
 from calibration.optimise.starts import draw_starts, given_starts, strictly_inside
-from calibration.optimise.trust_region import TrustRegions, first_regions, region_step
+from calibration.optimise.trust_region import Same, TrustRegions, first_regions, region_step
 from calibration.problem import Problem
 from twin.errors import ProblemError, SimulationError, TwinWarning, suggestion
 from twin.precision import in_float64
@@ -187,9 +188,10 @@ def _run(
 ) -> Progressed:
     """Iterate until no start goes on or the user stops; the state of the last whole iteration or round counts."""
     start, earlier, iterated, done = time.perf_counter(), now, now, 0
-    step = region_step if method == "fisher" else memory_step
+    regions = partial(region_step, Same(objective))  # type: ignore[arg-type]
+    step = regions if method == "fisher" else partial(memory_step, objective)
     try:
-        for running, state in iterate(lambda part: step(objective, part, rules), now.state, rules):  # type: ignore[arg-type]
+        for running, state in iterate(lambda part: step(part, rules), now.state, rules):  # type: ignore[arg-type]
             spent = time.perf_counter() - start
             now = Progressed(state, earlier.starts, earlier.redrawn, earlier.seconds + spent, earlier.counted + spent)
             kept.write(now, force=not running)
@@ -197,7 +199,7 @@ def _run(
             line.update(done, f"{running} of {len(state.value)} starts running, best {state.value.min():.4g}")
         if method == "fisher":
             fine = tighter(rules)
-            for state in polish(lambda part: region_step(objective, part, fine), now.state, rules):  # type: ignore[arg-type]
+            for state in polish(lambda part: regions(part, fine), now.state, rules):  # type: ignore[arg-type]
                 spent = time.perf_counter() - start
                 now = replace(now, state=state, seconds=earlier.seconds + spent, counted=earlier.counted + spent)
                 line.update(done, f"polishing, best {state.value.min():.4g}")

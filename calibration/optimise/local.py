@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from calibration.optimise.along_bounds import promised, steps_along_bounds
 from calibration.optimise.lanes import CONVERGED, RUNNING, Rules
-from calibration.optimise.objective import Evaluation
+from calibration.optimise.objective import Evaluation, Look, RegionObjective
 from calibration.optimise.trust_region import LAST_RADIUS, TrustRegions, first_regions, region_step
 from twin.progress import Progress
 
@@ -39,7 +39,7 @@ class Run:
 
 
 def minimise(
-    evaluate: Callable[[np.ndarray], Evaluation],
+    objective: RegionObjective,
     theta: Float[np.ndarray, "start parameter"],
     at: Evaluation,
     lower: Float[np.ndarray, " parameter"],
@@ -54,7 +54,7 @@ def minimise(
     """Minimise from every start.
 
     Args:
-        evaluate: Objective with derivatives for many vectors.
+        objective: The objective.
         theta: Starts, inside the bounds.
         at: Evaluation at the starts.
         lower: Lower bounds.
@@ -77,33 +77,71 @@ def minimise(
         gradient=np.nan_to_num(state.gradient),
         curvature=np.nan_to_num(state.curvature),
     )
+    surface = _Own(objective, held, extra)
     for iteration in range(iterations - 1):
         active = np.flatnonzero(state.status == RUNNING)
         if not len(active):
             break
-        seen: list[Evaluation] = []
-
-        def trial(x: np.ndarray, active: np.ndarray = active, seen: list[Evaluation] = seen) -> Evaluation:
-            new = evaluate(x) if extra is None else extra(evaluate(x), x, active)
-            seen.append(new)
-            return _without(new, held[active])
-
         before = state.rows(active)
-        after = region_step(trial, before, rules)
+        surface.begin(active)
+        after = region_step(surface, before, rules)
         better = after.value < before.value
-        for old, fresh in zip(whole, seen[0], strict=True):
-            old[active[better]] = fresh[better]
+        for start, seen in surface.seen.items():
+            if better[start]:
+                for old, fresh in zip(whole, seen, strict=True):
+                    old[active[start]] = fresh
         state = state.with_rows(active, after)
         running = int(np.sum(state.status == RUNNING))
         line.update(iteration + 1, f"{running} of {len(theta)} starts running, best {state.value.min():.4g}")
     return Run(state.theta, whole, state.evaluations, _converged(state, rules))
 
 
+class _Own:
+    """The surface on which each start has held entries, or a term, of its own.
+
+    Args:
+        objective: What all have in common.
+        held: Entries that each start keeps as they are.
+        extra: Adds their terms.
+
+    Attributes:
+        seen: The last evaluation of each start in this iteration, with what pulls at held entries.
+    """
+
+    def __init__(self, objective: RegionObjective, held: np.ndarray, extra: Extra | None) -> None:
+        self.objective, self.held, self.extra = objective, held, extra
+        self.seen: dict[int, Evaluation] = {}
+
+    def begin(self, active: Int[np.ndarray, " start"]) -> None:
+        """A new iteration, of these starts."""
+        self._active, self.seen = active, {}
+        self._known: dict[tuple[int, bytes], Evaluation] = {}
+
+    def look(self, thetas: np.ndarray, starts: np.ndarray) -> Look:
+        if self.extra is None:
+            return self.objective.look(thetas)
+        # The term may need what an evaluation gives; it is kept, since a step may end here.
+        at = self.extra(self.objective(thetas), thetas, self._active[starts])
+        for row, (start, theta) in enumerate(zip(starts, thetas, strict=True)):
+            self._known[int(start), theta.tobytes()] = Evaluation(*(x[row] for x in at))
+        return Look(at.value, at.additive)
+
+    def evaluate(self, thetas: np.ndarray, starts: np.ndarray) -> Evaluation:
+        if self.extra is None:
+            at = self.objective(thetas)
+        else:
+            rows = [self._known[int(start), theta.tobytes()] for start, theta in zip(starts, thetas, strict=True)]
+            at = Evaluation(*(np.stack(x) for x in zip(*rows, strict=True)))
+        self.seen |= {int(start): Evaluation(*(x[row] for x in at)) for row, start in enumerate(starts)}
+        return _without(at, self.held[self._active[starts]])
+
+
 def _without(at: Evaluation, held: np.ndarray) -> Evaluation:
     """The evaluation in which nothing pulls at held entries."""
     curvature = np.where(held[:, :, None] | held[:, None, :], 0.0, at.curvature)
     np.einsum("spp->sp", curvature)[...] += held
-    return at._replace(gradient=np.where(held, 0.0, at.gradient), curvature=curvature)
+    slopes = np.where(held[:, None, :], np.float32(0.0), at.slopes)
+    return at._replace(gradient=np.where(held, 0.0, at.gradient), curvature=curvature, slopes=slopes)
 
 
 def _converged(state: TrustRegions, rules: Rules) -> Bool[np.ndarray, " start"]:

@@ -35,6 +35,8 @@ LARGEST_CHUNK = 16
 DIRECTIONS_OF_A_CHUNK = 16
 """Vectors times parameters from which the sensitivities of one call fill the vector units of a processor. Larger chunks
 gain nothing there and wait for their slowest vector (measured: 16 vectors at once take as long as 16 to 40 alone)."""
+VECTORS_OF_A_LOOK = 4
+"""At least so many vectors share a call without derivatives: the call itself costs as much as a small integration."""
 IN_FLIGHT = 32
 """Chunks handed to JAX before the first is waited for: it computes them side by side on the cores that it has."""
 
@@ -42,17 +44,43 @@ IN_FLIGHT = 32
 class Evaluation(NamedTuple):
     """Objective and derivatives of many vectors.
 
+    The last three are those of the predictions on the scale on which noise is additive (their logarithms for log-normal
+    noise); objectives that do not know them have no readings there.
+
     Args:
         value: Negative log-posterior; infinite where the integration failed.
         nllh: Negative log-likelihood.
         gradient: Gradient of `value`.
         curvature: Expected Hessian of `value`.
+        additive: Predictions.
+        information: Fisher information of each reading about its prediction.
+        slopes: Derivatives of the predictions, single precision.
     """
 
     value: Float[np.ndarray, " start"]
     nllh: Float[np.ndarray, " start"]
     gradient: Float[np.ndarray, "start parameter"]
     curvature: Float[np.ndarray, "start parameter parameter"]
+    additive: Float[np.ndarray, "start reading"]
+    information: Float[np.ndarray, "start reading"]
+    slopes: Float[np.ndarray, "start reading parameter"]
+
+
+class Look(NamedTuple):
+    """What there is without derivatives, for a fraction of the time.
+
+    Args:
+        value: Negative log-posterior; infinite where the integration failed.
+        additive: Predictions, as in `Evaluation`.
+    """
+
+    value: Float[np.ndarray, " start"]
+    additive: Float[np.ndarray, "start reading"]
+
+
+def without_readings[T: (np.ndarray, Array)](gradient: T) -> tuple[T, T, T]:
+    """The last three of an `Evaluation` that does not know predictions."""
+    return gradient[:, :0], gradient[:, :0], gradient[:, None][:, :0]
 
 
 class FitObjective(Protocol):
@@ -79,6 +107,14 @@ class FitObjective(Protocol):
         ...
 
 
+class RegionObjective(FitObjective, Protocol):
+    """What trust regions minimise: trial points are looked at, and evaluated only where a step ends."""
+
+    def look(self, thetas: Float[np.ndarray, "start parameter"], /) -> Look:
+        """Objective without derivatives; the value differs from that of an evaluation by rounding alone."""
+        ...
+
+
 class Objective:
     """Negative log-posterior of a problem, evaluated in chunks that fit in memory.
 
@@ -92,6 +128,7 @@ class Objective:
         self.names, self.prior = problem.names, problem.prior
         self.lower, self.upper = problem.lower, problem.upper
         self._compiled = kept_program(problem, ("objective", with_prior), lambda: self._evaluate)
+        self._looked = kept_program(problem, ("look of the objective", with_prior), lambda: self._look)
 
     def chunk_size(self) -> int:
         """How many vectors one compiled call takes: always the same, so that it is compiled once."""
@@ -104,6 +141,10 @@ class Objective:
     def __call__(self, thetas: Float[np.ndarray, "start parameter"]) -> Evaluation:
         """Evaluate many vectors; the caller is inside the float64 context."""
         return Evaluation(*in_chunks(self._compiled, thetas, self.chunk_size()))
+
+    def look(self, thetas: Float[np.ndarray, "start parameter"]) -> Look:
+        """Objective of many vectors without derivatives; the caller is inside the float64 context."""
+        return Look(*in_chunks(self._looked, thetas, max(VECTORS_OF_A_LOOK, self.chunk_size())))
 
     def complete(self, thetas: Float[np.ndarray, "start parameter"]) -> Float[np.ndarray, "start parameter"]:
         """The vectors themselves: nothing is left out of them."""
@@ -126,12 +167,26 @@ class Objective:
             curvature += jnp.diag(problem.prior.precision)
         # States that run away can be finite where their sensitivities are not.
         good &= jnp.all(jnp.isfinite(gradient), axis=1) & jnp.all(jnp.isfinite(curvature), axis=(1, 2))
+        additive, rate = on_additive_scale(problem, value)
         return Evaluation(
             value=jnp.where(good, objective, jnp.inf),
             nllh=jnp.where(good, -log_likelihood, jnp.inf),
             gradient=gradient,
             curvature=curvature,
+            additive=additive,
+            information=jnp.where(rate > 0, info_value / jnp.where(rate > 0, rate, 1.0) ** 2, 0.0),
+            slopes=(d_value * rate[..., None]).astype(jnp.float32),
         )
+
+    def _look(self, thetas: Float[Array, "start parameter"]) -> Look:
+        problem = self.problem
+        prediction = problem.predict_many(thetas)
+        log_likelihood = jnp.sum(problem.pointwise(prediction), axis=1)
+        objective = -log_likelihood
+        if self.with_prior:
+            objective -= problem.prior.log_density(thetas)
+        good = jnp.all(prediction.ok, axis=1) & jnp.isfinite(log_likelihood)
+        return Look(jnp.where(good, objective, jnp.inf), on_additive_scale(problem, prediction.value)[0])
 
 
 class GradientObjective:
@@ -150,7 +205,7 @@ class GradientObjective:
         """Evaluate many vectors; the caller is inside the float64 context. The curvature has no entries."""
         size = LARGEST_CHUNK if jax.default_backend() != "cpu" else 1
         value, nllh, gradient = in_chunks(self._compiled, thetas, size)
-        return Evaluation(value, nllh, gradient, np.zeros((len(thetas), 0, 0)))
+        return Evaluation(value, nllh, gradient, np.zeros((len(thetas), 0, 0)), *without_readings(gradient))
 
     def complete(self, thetas: Float[np.ndarray, "start parameter"]) -> Float[np.ndarray, "start parameter"]:
         """The vectors themselves: nothing is left out of them."""
@@ -193,6 +248,16 @@ def in_chunks(
     while waiting:
         take()
     return [np.concatenate(x) for x in zip(*parts, strict=True)]
+
+
+def on_additive_scale(problem: Problem, value: Array) -> tuple[Array, Array]:
+    """Predictions [start, reading] on the scale on which noise is additive, and the derivatives of that scale."""
+    additive, rate = jnp.zeros_like(value), jnp.zeros_like(value)
+    for name, rows in problem.bindings.rows_of.items():
+        centre = problem.noise_models[name].centre
+        here, slope = jax.jvp(centre, (value[:, rows],), (jnp.ones_like(value[:, rows]),))
+        additive, rate = additive.at[:, rows].set(here), rate.at[:, rows].set(slope)
+    return additive, rate
 
 
 def reading_weights(problem: Problem, value: Array, scale: Array, ok: Array) -> tuple[Array, ...]:

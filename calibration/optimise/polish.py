@@ -59,5 +59,5 @@ def tighter(rules: Rules) -> Rules:
 def _anew(state: TrustRegions, rules: Rules) -> TrustRegions:
     """Fresh regions around the same points, of which those on a bound go on along it."""
     inside = np.all((state.theta > rules.lower) & (state.theta < rules.upper), axis=1)
-    at = Evaluation(state.value, state.nllh, state.gradient, state.curvature)
+    at = Evaluation(*(getattr(state, name) for name in Evaluation._fields))
     return replace(first_regions(state.theta, at), inside=inside, evaluations=np.zeros_like(state.evaluations))

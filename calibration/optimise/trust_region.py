@@ -1,18 +1,23 @@
 """Fisher scoring with a secant correction in trust regions, all starts at once.
 
-Every trial point is evaluated with gradient and curvature, so that an accepted one needs no second evaluation. The
-first phase stays strictly inside the bounds; where it ends, a second one goes along them. Failed integrations shrink
-the region as bad steps do.
+Trial points are looked at without derivatives, which cost many times as much; only where a step ends are they computed.
+So a region can be shrunk at little cost, and a step that did well is tried again in a larger one before its end is
+linearised (internal doubling). Steps bend with the valley (`acceleration`). The first phase stays strictly inside the
+bounds; where it ends, a second one goes along them. Failed integrations shrink the region as bad steps do.
+
+References:
+    Dennis, Gay & Welsch, ACM Trans. Math. Softw. 7:348-368 (1981), doi:10.1145/355958.355965 (internal doubling).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
+from calibration.optimise.acceleration import is_small, pull_of_the_bend
 from calibration.optimise.along_bounds import Steps, promised, steps_along_bounds
 from calibration.optimise.interior import steps_inside
 from calibration.optimise.lanes import (
@@ -25,7 +30,7 @@ from calibration.optimise.lanes import (
     State,
     beginning,
 )
-from calibration.optimise.objective import Evaluation
+from calibration.optimise.objective import Evaluation, Look, RegionObjective
 from calibration.optimise.secant import chosen, updated
 
 LAST_RADIUS = 0.1
@@ -35,6 +40,34 @@ BAD, GOOD, NEARLY_WHOLE = 0.25, 0.75, 0.8
 """Ratios of gain and promise below which the region shrinks and above which it grows, if the step filled this share."""
 
 SHRINKING, GROWING = 4.0, 2.5
+
+MOST_LARGER = 4
+"""Larger regions that are tried before the end of a step is linearised."""
+
+
+class Surface(Protocol):
+    """What steps ask of an objective at vectors that belong to some of the starts."""
+
+    def look(self, thetas: Float[np.ndarray, "some parameter"], starts: Int[np.ndarray, " some"], /) -> Look:
+        """Values and predictions."""
+        ...
+
+    def evaluate(self, thetas: Float[np.ndarray, "some parameter"], starts: Int[np.ndarray, " some"], /) -> Evaluation:
+        """Values with derivatives."""
+        ...
+
+
+@dataclass(frozen=True)
+class Same:
+    """The surface on which all starts minimise the same."""
+
+    objective: RegionObjective
+
+    def look(self, thetas: np.ndarray, _: np.ndarray) -> Look:
+        return self.objective.look(thetas)
+
+    def evaluate(self, thetas: np.ndarray, _: np.ndarray) -> Evaluation:
+        return self.objective(thetas)
 
 
 @dataclass(frozen=True)
@@ -46,12 +79,18 @@ class TrustRegions(State):
         second: What it lacks (see `secant`).
         uses: Whether the next step counts that in.
         inside: Whether steps still stay strictly inside the bounds.
+        additive: Predictions, as in `Evaluation`; the next two as well.
+        information: Their information.
+        slopes: Their derivatives.
     """
 
     curvature: Float[np.ndarray, "start parameter parameter"]
     second: Float[np.ndarray, "start parameter parameter"]
     uses: Bool[np.ndarray, " start"]
     inside: Bool[np.ndarray, " start"]
+    additive: Float[np.ndarray, "start reading"]
+    information: Float[np.ndarray, "start reading"]
+    slopes: Float[np.ndarray, "start reading parameter"]
 
 
 def first_regions(theta: Float[np.ndarray, "start parameter"], at: Evaluation) -> TrustRegions:
@@ -63,54 +102,160 @@ def first_regions(theta: Float[np.ndarray, "start parameter"], at: Evaluation) -
         second=np.zeros((count, size, size)),
         uses=np.zeros(count, dtype=bool),
         inside=np.ones(count, dtype=bool),
+        **{name: np.array(getattr(at, name)) for name in ("additive", "information", "slopes")},
     )
 
 
-def region_step(evaluate: Callable[[np.ndarray], Evaluation], now: TrustRegions, rules: Rules) -> TrustRegions:
+class _Tried(NamedTuple):
+    """Steps that were looked at.
+
+    Args:
+        steps: The steps.
+        by_fisher: The decrease that the expected Hessian promised for them.
+        by_both: The decrease with what it lacks.
+        radius: Radii of their regions.
+        value: Objective at their ends.
+    """
+
+    steps: Steps
+    by_fisher: Float[np.ndarray, " start"]
+    by_both: Float[np.ndarray, " start"]
+    radius: Float[np.ndarray, " start"]
+    value: Float[np.ndarray, " start"]
+
+    def promise(self, now: TrustRegions) -> Float[np.ndarray, " start"]:
+        """By the model that each start uses."""
+        return np.where(now.uses, self.by_both, self.by_fisher)
+
+    def ratio(self, now: TrustRegions) -> Float[np.ndarray, " start"]:
+        """Gain over promise; negative where the integration failed."""
+        promise = self.promise(now)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gain = now.value - self.value
+            return np.where(np.isfinite(gain) & (promise > 0), gain / promise, -1.0)
+
+    def does_well(self, now: TrustRegions) -> Bool[np.ndarray, " start"]:
+        """Steps that kept their promise and would have gone on, but for the region."""
+        return (self.ratio(now) > GOOD) & (self.steps.length > NEARLY_WHOLE * self.radius)
+
+    def rows(self, index: np.ndarray) -> _Tried:
+        """Those of some of the starts."""
+        return _Tried(Steps(*(x[index] for x in self.steps)), *(x[index] for x in self[1:]))
+
+    def with_rows(self, index: np.ndarray, other: _Tried) -> _Tried:
+        """The same with others for some of the starts."""
+
+        def put(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+            old = old.copy()
+            old[index] = new
+            return old
+
+        steps = Steps(*(put(*pair) for pair in zip(self.steps, other.steps, strict=True)))
+        return _Tried(steps, *(put(*pair) for pair in zip(self[1:], other[1:], strict=True)))
+
+
+def region_step(surface: Surface, now: TrustRegions, rules: Rules) -> TrustRegions:
     """One step of every start."""
-    both = now.curvature + np.where(now.uses[:, None, None], now.second, 0.0)
-    trial, moved, length, free = _trials(now, both, rules)
-    by_fisher = promised(moved, now.gradient, now.curvature)
-    by_both = promised(moved, now.gradient, now.curvature + now.second)
-    predicted = np.where(now.uses, by_both, by_fisher)
-    new = evaluate(trial)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        gain = now.value - new.value
-        ratio = np.where(np.isfinite(gain) & (predicted > 0), gain / predicted, -1.0)
+    tried = _best_trial(surface, now, rules)
+    steps, predicted = tried.steps, tried.promise(now)
+    at = _evaluated(surface, now, tried)
+    # The values with derivatives count: where they fail or are no better after all, nothing was gained.
+    value = np.where(tried.value < now.value, at.value, tried.value)
+    with np.errstate(invalid="ignore"):
+        gain = now.value - value
     better = np.isfinite(gain) & (gain > 0)
-    change = np.where(better[:, None], new.gradient - now.gradient, 0.0)
-    radius = np.where(ratio < BAD, np.minimum(now.radius, length) / SHRINKING, now.radius)
-    radius = np.where((ratio > GOOD) & (length > NEARLY_WHOLE * now.radius), GROWING * now.radius, radius)
-    small = free & ((predicted < rules.tolerance) | (better & (gain < rules.tolerance) & (ratio > BAD)))
+    ratio = tried._replace(value=value).ratio(now)
+    at = _kept(now, at, better)
+    radius = np.where(ratio < BAD, np.minimum(tried.radius, steps.length) / SHRINKING, tried.radius)
+    radius = np.where((ratio > GOOD) & (steps.length > NEARLY_WHOLE * tried.radius), GROWING * tried.radius, radius)
+    small = steps.free & ((predicted < rules.tolerance) | (better & (gain < rules.tolerance) & (ratio > BAD)))
     idle = np.where(better & (gain >= rules.tolerance), 0, now.idle + 1)
     ends = small | (radius < SMALLEST_RADIUS) | (idle >= PATIENCE)
     # The interior comes near a bound only bit by bit: the last steps of every start are those that end on bounds.
     turns = ends & now.inside
-    keep = lambda fresh, old: np.where(better.reshape(-1, *[1] * (old.ndim - 1)), fresh, old)  # noqa: E731
-    value = keep(new.value, now.value)
     return TrustRegions(
-        theta=keep(trial, now.theta),
-        value=value,
-        nllh=keep(new.nllh, now.nllh),
-        gradient=keep(new.gradient, now.gradient),
-        curvature=keep(new.curvature, now.curvature),
-        second=updated(now.second, moved, change, new.curvature),
-        uses=chosen(now.uses, gain, by_fisher, by_both),
+        theta=np.where(better[:, None], steps.trial, now.theta),
+        second=updated(now.second, steps.moved, at.gradient - now.gradient, at.curvature),
+        uses=chosen(now.uses, gain, tried.by_fisher, tried.by_both),
         radius=np.where(turns, LAST_RADIUS, radius),
         evaluations=now.evaluations + 1,
         idle=np.where(turns, 0, idle),
-        past=np.concatenate([value[:, None], now.past[:, :-1]], axis=1),
+        past=np.concatenate([at.value[:, None], now.past[:, :-1]], axis=1),
         inside=now.inside & ~turns,
         status=np.where(ends & ~turns, np.where(small, CONVERGED, STUCK), RUNNING),
+        **at._asdict(),
     )
 
 
-def _trials(now: TrustRegions, curvature: np.ndarray, rules: Rules) -> Steps:
+def _best_trial(surface: Surface, now: TrustRegions, rules: Rules) -> _Tried:
+    """The step of every start, in a larger region than its own where that turns out better."""
+    straight = _steps(now, now.gradient, now.radius, rules)
+    promise = promised(straight.moved, now.gradient, _bend(now))
+    pull = pull_of_the_bend(surface.look, now, straight.moved, promise > rules.tolerance)
+    everyone = np.arange(len(now.value))
+    tried = _looked_at(surface, now, straight, pull, rules, everyone)
+    for _ in range(MOST_LARGER):
+        index = everyone[tried.does_well(now)[everyone]]
+        if not len(index):
+            break
+        larger = replace(now.rows(index), radius=GROWING * tried.radius[index])
+        straight = _steps(larger, larger.gradient, larger.radius, rules)
+        found = _looked_at(surface, larger, straight, pull[index], rules, index)
+        lower = found.value < tried.value[index]
+        everyone = index[lower]
+        tried = tried.with_rows(everyone, found.rows(lower))
+    return tried
+
+
+def _looked_at(
+    surface: Surface,
+    now: TrustRegions,
+    steps: Steps,
+    pull: np.ndarray,
+    rules: Rules,
+    starts: Int[np.ndarray, " start"],
+) -> _Tried:
+    """Steps in the regions as they are, bent where the predictions are, and the objective at their ends."""
+    by_fisher = promised(steps.moved, now.gradient, now.curvature)
+    by_both = promised(steps.moved, now.gradient, now.curvature + now.second)
+    if pull.any():
+        bent = _steps(now, now.gradient + pull, now.radius, rules)
+        takes = (is_small(steps.moved, bent.moved) & pull.any(axis=1))[:, None]
+        steps = steps._replace(
+            trial=np.where(takes, bent.trial, steps.trial), moved=np.where(takes, bent.moved, steps.moved)
+        )
+    return _Tried(steps, by_fisher, by_both, now.radius, surface.look(steps.trial, starts).value)
+
+
+def _bend(now: TrustRegions) -> Float[np.ndarray, "start parameter parameter"]:
+    """The Hessians that steps are taken by."""
+    return now.curvature + np.where(now.uses[:, None, None], now.second, 0.0)
+
+
+def _steps(now: TrustRegions, slope: np.ndarray, radius: np.ndarray, rules: Rules) -> Steps:
     """Steps inside the bounds for some starts, along them for the others."""
-    parts = []
+    parts, bend = [], _bend(now)
     for make, here in ((steps_inside, now.inside), (steps_along_bounds, ~now.inside)):
         index = np.flatnonzero(here)
-        given = (now.theta[index], now.gradient[index], curvature[index], now.radius[index])
+        if not len(index):
+            continue
+        given = (now.theta[index], slope[index], bend[index], radius[index])
         parts.append((index, make(*given, rules.lower, rules.upper)))
     back = np.argsort(np.concatenate([index for index, _ in parts]))
     return Steps(*(np.concatenate(x)[back] for x in zip(*(steps for _, steps in parts), strict=True)))
+
+
+def _evaluated(surface: Surface, now: TrustRegions, tried: _Tried) -> Evaluation:
+    """Evaluations at the ends of steps that are lower than where they began; elsewhere those of the beginning."""
+    at = Evaluation(*(getattr(now, name).copy() for name in Evaluation._fields))
+    index = np.flatnonzero(tried.value < now.value)
+    if len(index):
+        for old, new in zip(at, surface.evaluate(tried.steps.trial[index], index), strict=True):
+            old[index] = new
+    return at
+
+
+def _kept(now: TrustRegions, at: Evaluation, better: Bool[np.ndarray, " start"]) -> Evaluation:
+    """Evaluations of the starts that got better, of the others where they were."""
+    keep = lambda fresh, old: np.where(better.reshape(-1, *[1] * (old.ndim - 1)), fresh, old)  # noqa: E731
+    return Evaluation(*(keep(each, getattr(now, name)) for name, each in at._asdict().items()))

@@ -27,7 +27,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from calibration.optimise.fit import Fit
 from calibration.optimise.local import minimise
-from calibration.optimise.objective import Evaluation, Objective
+from calibration.optimise.objective import Evaluation, Objective, without_readings
 from calibration.problem import Problem
 from calibration.profiles.curve import Curve
 from calibration.profiles.elimination import along_prediction
@@ -243,11 +243,14 @@ class Pulls:
             z, gradient, ok = self._of(theta, which[active])
             off, w = z - targets[active], weight[active]
             fine = ok & np.isfinite(at.value)
+            pulled_gradient = at.gradient + (w * off)[:, None] * gradient
             return Evaluation(
-                value=np.where(fine, at.value + 0.5 * w * off**2, np.inf),
-                nllh=at.nllh,
-                gradient=at.gradient + (w * off)[:, None] * gradient,
-                curvature=at.curvature + w[:, None, None] * gradient[:, :, None] * gradient[:, None, :],
+                np.where(fine, at.value + 0.5 * w * off**2, np.inf),
+                at.nllh,
+                pulled_gradient,
+                at.curvature + w[:, None, None] * gradient[:, :, None] * gradient[:, None, :],
+                # A look would cost as much as an evaluation, and the pull bends as well.
+                *without_readings(pulled_gradient),
             )
 
         theta = np.clip(guesses, lower, upper)

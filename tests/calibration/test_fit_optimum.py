@@ -13,10 +13,10 @@ import pytest
 from calibration import Problem, fit
 from calibration.optimise.lanes import CONVERGED, STUCK, Rules
 from calibration.optimise.local import minimise
-from calibration.optimise.objective import Evaluation, Objective
+from calibration.optimise.objective import Evaluation, Look, Objective
 from calibration.optimise.polish import polish, tighter
 from calibration.optimise.starts import latin_hypercube
-from calibration.optimise.trust_region import first_regions, region_step
+from calibration.optimise.trust_region import Same, first_regions, region_step
 from twin import library
 from twin.errors import SimulationError
 from twin.model import Model
@@ -154,14 +154,27 @@ def test_the_objective_has_the_slope_of_its_values(oral: Model, table_of_rows: C
     assert np.linalg.eigvalsh(at.curvature[0]).min() > 0
 
 
-def rosenbrock(theta: np.ndarray) -> Evaluation:
+class Rosenbrock:
     """Half the sum of squares of (1 - x, 10 (y - x^2)), with its Gauss-Newton curvature."""
-    x, y = theta.T
-    residual = np.stack([1 - x, 10 * (y - x**2)], axis=1)
-    jacobian = np.stack([np.stack([-np.ones_like(x), 0 * x], 1), np.stack([-20 * x, 10 + 0 * x], 1)], axis=1)
-    value = 0.5 * np.sum(residual**2, axis=1)
-    gradient = np.einsum("sr,srp->sp", residual, jacobian)
-    return Evaluation(value, value.copy(), gradient, np.einsum("srp,srq->spq", jacobian, jacobian))
+
+    def residual(self, theta: np.ndarray) -> np.ndarray:
+        x, y = theta.T
+        return np.stack([1 - x, 10 * (y - x**2)], axis=1)
+
+    def look(self, theta: np.ndarray) -> Look:
+        residual = self.residual(theta)
+        return Look(0.5 * np.sum(residual**2, axis=1), residual)
+
+    def __call__(self, theta: np.ndarray) -> Evaluation:
+        x = theta[:, 0]
+        value, residual = self.look(theta)
+        jacobian = np.stack([np.stack([-np.ones_like(x), 0 * x], 1), np.stack([-20 * x, 10 + 0 * x], 1)], axis=1)
+        gradient = np.einsum("sr,srp->sp", residual, jacobian)
+        curvature = np.einsum("srp,srq->spq", jacobian, jacobian)
+        return Evaluation(value, value.copy(), gradient, curvature, residual, np.ones_like(residual), jacobian)
+
+
+rosenbrock = Rosenbrock()
 
 
 @pytest.mark.parametrize(("upper", "optimum"), [((2.0, 2.0), (1.0, 1.0)), ((0.5, 2.0), (0.5, 0.25))])
@@ -188,7 +201,7 @@ def test_starts_near_the_best_are_polished_and_others_stay() -> None:
     starts = np.array([[0.0, 0.0], [-0.4, 0.2], [-1.9, -1.9]])
     rules = Rules(np.array([-2.0, -2.0]), np.array([2.0, 2.0]), 300, 1e-4)
     ended = replace(first_regions(starts, rosenbrock(starts)), status=np.full(3, STUCK))
-    *_, polished = polish(lambda part: region_step(rosenbrock, part, tighter(rules)), ended, rules)
+    *_, polished = polish(lambda part: region_step(Same(rosenbrock), part, tighter(rules)), ended, rules)
     np.testing.assert_allclose(polished.theta[:2], 1.0, atol=1e-3)
     assert (polished.status[:2] == CONVERGED).all()
     assert (polished.evaluations[:2] > ended.evaluations[:2]).all()

@@ -83,9 +83,10 @@ def judge(
 
     A parameter is structurally non-identifiable when its profile is flat from bound to bound, or flat until a parameter
     that compensates for it comes to a bound of its own (what rises from there on is an artefact of that bound). It is
-    practically non-identifiable when the profile rises, but does not reach the threshold on one side or both. Where the
-    integration fails, the steps run out, a jump stands for the crossing, or the optimiser often gave up, it stays
-    undecided.
+    practically non-identifiable when the profile rises, but does not reach the threshold on one side or both. A point
+    below the threshold at a bound proves that, whatever happened elsewhere, since any vector bounds the profile from
+    above. Otherwise, where the integration fails, the steps run out, a jump stands for the crossing, or the optimiser
+    often gave up, it stays undecided.
 
     Args:
         curve: Profile of the parameter.
@@ -94,8 +95,9 @@ def judge(
         upper: Upper bounds.
     """
     width = upper - lower
+    otherwise = PRACTICALLY_NOT if _is_open_at_a_bound(curve) else UNDECIDED
     if np.mean(~curve.converged) > MOST_UNCONVERGED:
-        return UNDECIDED, ()
+        return otherwise, ()
     here = int(np.argmin(np.abs(curve.position - curve.optimum)))
     # The bottom of the curve may lie a little lower than the fit; what counts is the rise along the stretch.
     below = _flat_points(curve, index, -1, here, lower, upper)
@@ -108,8 +110,14 @@ def judge(
             along = np.flatnonzero(moved >= MOVES_ALONG * stretch / width[index])
             return STRUCTURALLY_NOT, tuple(int(i) for i in along if i != index)
     if any(end in ("failed", "steps", "jump") for end in curve.ends):
-        return UNDECIDED, ()
+        return otherwise, ()
     return (IDENTIFIABLE if np.isfinite(curve.interval).all() else PRACTICALLY_NOT), ()
+
+
+def _is_open_at_a_bound(curve: Curve) -> bool:
+    """Whether the curve comes to a bound of its parameter below the threshold."""
+    last = (curve.rise[0], curve.rise[-1])
+    return any(end == "bound" and rise < curve.threshold for end, rise in zip(curve.ends, last, strict=True))
 
 
 def _flat_points(

@@ -12,7 +12,7 @@ from scipy.stats import chi2
 
 import calibration
 from calibration import Problem, profile, profile_pair
-from calibration.profiles.curve import IDENTIFIABLE, PRACTICALLY_NOT, STRUCTURALLY_NOT
+from calibration.profiles.curve import IDENTIFIABLE, PRACTICALLY_NOT, STRUCTURALLY_NOT, Curve, judge
 from calibration.profiles.result import Profiles
 from twin.errors import ProblemError, TwinWarning
 from twin.model import Model
@@ -274,6 +274,31 @@ def test_a_fit_that_the_data_rule_out_decides_nothing(table_of_rows: Rows) -> No
     assert 2 * (found.objective - found.better_objective) > found.threshold
     assert found.flags == ("undecided",)
     assert found["k"].optimum == found.better[0]
+
+
+@pytest.mark.parametrize(
+    ("first_rise", "last_end", "flag"),
+    [
+        (0.4, "steps", "practically non-identifiable"),
+        (0.4, "failed", "practically non-identifiable"),
+        (4.5, "steps", "undecided"),
+    ],
+)
+def test_a_point_at_a_bound_below_the_threshold_decides(first_rise: float, last_end: str, flag: str) -> None:
+    """Whatever became of the other side, and though the optimiser gave up: any vector bounds the profile from above."""
+    position = np.array([-1.0, 0.0, 1.0])
+    curve = Curve(
+        "k",
+        position,
+        rise=np.array([first_rise, 0.0, 2.0]),
+        slope=np.array([-0.5, 0.0, 3.0]),
+        theta=position[:, None],
+        converged=np.array([False, True, False]),
+        optimum=0.0,
+        ends=("bound", last_end),
+        threshold=3.84,
+    )
+    assert judge(curve, 0, np.array([-1.0]), np.array([5.0])) == (flag, ())
 
 
 def test_tables_datasets_and_pictures(of_linear: Profiles, of_product: Profiles) -> None:

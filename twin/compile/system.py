@@ -199,8 +199,17 @@ class System:
         self, t: Lanes, mid: Lanes, y: States, p: Parameters, locked: Array | None = None, past: Past | None = None
     ) -> States:
         """dy/dt, without doses; see `environment`."""
+        rows = self.vector_field_rows(t, mid, y, p, locked, past)
+        return rows if isinstance(rows, jax.Array) else stack(rows, t)
+
+    def vector_field_rows(
+        self, t: Lanes, mid: Lanes, y: States, p: Parameters, locked: Array | None = None, past: Past | None = None
+    ) -> list[Lanes] | States:
+        """The same state by state where it is written out so."""
         env = self.environment(t, mid, y, p, locked, past)
-        return self._assembly.vector_field(y, p, *env) if self._assembly else stack(self._rhs(*env), t)
+        if self._assembly:
+            return self._assembly.vector_field(y, p, *env)
+        return [jnp.broadcast_to(jnp.asarray(value, t.dtype), t.shape) for value in self._rhs(*env)]
 
     def linearise(
         self, t: Lanes, mid: Lanes, y: States, p: Parameters, locked: Array | None = None, past: Past | None = None

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from twin.compile.system import System
 from twin.experiment.schedule import Schedule
-from twin.solve.events import Choices, EventLoop
+from twin.solve.events import NOTHING, Choices, EventLoop
 from twin.solve.jumps import jump, on_constraints, start_states
 from twin.solve.method import Lanes
 from twin.solve.past import Past, constant_past
 from twin.solve.rows import put_rows
 from twin.solve.segments import at_segment, clock_time
+
+
+class Chosen(NamedTuple):
+    """What was decided between two steps.
+
+    Args:
+        choices: About events; None where there are none.
+        segment: Segment of the step.
+        following: Segment in which the lane goes on.
+        start: Fraction of that segment at which it goes on.
+        locks: Truth values of the locked comparisons during the step and after it.
+    """
+
+    choices: Choices | None
+    segment: Int[Array, " lane"]
+    following: Int[Array, " lane"]
+    start: Lanes
+    locks: tuple[Array, Array] | None
+
+    @property
+    def anything(self) -> Bool[Array, ""]:
+        """Whether anything happened in any lane."""
+        happened = self.following > self.segment
+        if self.choices is not None:
+            happened |= (self.choices.executed >= 0) | (self.choices.cause != NOTHING)
+            happened |= jnp.any(self.choices.filled, axis=(0, 1))
+        return jnp.any(happened)
 
 
 def first_state(system: System, schedule: Schedule):

@@ -4,7 +4,8 @@ Reverse mode replays the stored steps backwards: the adjoint of every accepted s
 the cost does not depend on the number of parameters, and memory is bounded: the starts of the steps of one page are
 stored, and where the integration was when each page began; pages before the last are integrated again when the adjoint
 comes to them. Step sizes are constants of the differentiation (as fractions of their segment, so that moving a border
-moves the steps in it); moments of events are not (see `twin.solve.events`). Forward mode differentiates the loop.
+moves the steps in it); moments of events are not (see `twin.solve.events`). For forward mode see
+`twin.solve.sensitivities`.
 """
 
 from __future__ import annotations
@@ -15,22 +16,23 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from twin.compile.system import System
 from twin.errors import UnsupportedModelError
 from twin.experiment.schedule import Schedule
-from twin.solve.between import change, first_state
+from twin.solve.between import Chosen, change, first_state
 from twin.solve.blocks import in_blocks, lanes_per_block
-from twin.solve.events import NOTHING, Choices, EventLoop
+from twin.solve.events import EventLoop
 from twin.solve.jumps import on_constraints
 from twin.solve.loop import Loop, Progress
-from twin.solve.method import Lanes, Method, Segment, Step
+from twin.solve.method import Method, Segment, Step
 from twin.solve.nodes import IDLE_STEP, OK, Nodes, Tolerance
 from twin.solve.past import Past
 from twin.solve.rows import put_rows
 from twin.solve.sampling import Span, none_passed, pull_samples
 from twin.solve.segments import at_segment, clock_time
+from twin.solve.sensitivities import DIFFERENTIABLE, with_tangents
 
 MEMORY_FOR_A_PAGE = 8 * 2**20
 LONGEST_PAGE, SHORTEST_PAGE = 512, 32
@@ -141,7 +143,9 @@ def _forward_only(
     system: System, method: Method, tolerance: Tolerance, schedule: Schedule, ts: Float[Array, "sample lane"]
 ) -> Progress:
     _refuse_jumps_of_the_past(system, schedule)
-    return Loop(system, method, tolerance, schedule, ts).run()
+    if system.delays:
+        return Loop(system, method, tolerance, schedule, ts).run()
+    return with_tangents(system, method, tolerance, schedule, ts)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
@@ -239,7 +243,7 @@ def _replay(system: System, step: Step, events: EventLoop | None, schedule: Sche
     h = jnp.where(accepted, length * span, IDLE_STEP)
     states = len(system.states)
     y = z[:states]
-    after, _, course = step(here, t, y, h)
+    after, _, course, _ = step(here, t, y, h)
     record = None
     if past is not None:
         record = (t, h, y, here.slope(system, t, y), after, here.slope(system, t + h * here.clock, after))
@@ -248,44 +252,18 @@ def _replay(system: System, step: Step, events: EventLoop | None, schedule: Sche
     if choices is None:
         z = change(system, schedule, events, moved, choices, segment, following, start, locks, past)
     else:
-        z = _where_eventful(system, events, schedule, moved, past, _Chosen(choices, segment, following, start, locks))
+        z = _where_eventful(system, events, schedule, moved, past, Chosen(choices, segment, following, start, locks))
     return z, record, course, Span(begin + begin_fraction * span, length * span)
 
 
-class _Chosen(NamedTuple):
-    """What was decided between two steps.
-
-    Args:
-        choices: About events.
-        segment: Segment of the step.
-        following: Segment in which the lane goes on.
-        start: Fraction of that segment at which it goes on.
-        locks: Truth values of the locked comparisons during the step and after it.
-    """
-
-    choices: Choices
-    segment: Int[Array, " lane"]
-    following: Int[Array, " lane"]
-    start: Lanes
-    locks: tuple[Array, Array]
-
-    @property
-    def anything(self) -> Bool[Array, ""]:
-        """Whether anything happened in any lane."""
-        happened = (self.choices.executed >= 0) | (self.choices.cause != NOTHING) | (self.following > self.segment)
-        return jnp.any(happened | jnp.any(self.choices.filled, axis=(0, 1)))
-
-
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _where_eventful(
-    system: System, events: EventLoop, schedule: Schedule, moved: Array, past, chosen: _Chosen
-) -> Array:
+def _where_eventful(system: System, events: EventLoop, schedule: Schedule, moved: Array, past, chosen: Chosen) -> Array:
     """`change`, computed and differentiated only where something happened in any lane."""
     return _changed(system, events, schedule, moved, past, chosen)
 
 
 def _changed(
-    system: System, events: EventLoop, schedule: Schedule, moved: Array, past: Past | None, chosen: _Chosen
+    system: System, events: EventLoop, schedule: Schedule, moved: Array, past: Past | None, chosen: Chosen
 ) -> Array:
     after = lambda: change(system, schedule, events, moved, *chosen, past)  # noqa: E731
     return lax.cond(chosen.anything, after, lambda: moved)
@@ -297,7 +275,7 @@ def _where_eventful_forward(system: System, events: EventLoop, *arguments):
 
 def _where_eventful_backward(system: System, events: EventLoop, arguments, of_z: Array):
     schedule, moved, past, chosen = arguments
-    floats = {name: getattr(schedule, name) for name in _DIFFERENTIABLE}
+    floats = {name: getattr(schedule, name) for name in DIFFERENTIABLE}
 
     def pull():
         after = lambda floats, *at: change(system, schedule.replace(**floats), events, at[0], *chosen, at[1])  # noqa: E731
@@ -325,7 +303,7 @@ def _backward(system: System, method: Method, tolerance: Tolerance, kept: _Kept,
     kept = lax.optimization_barrier(kept)
     schedule, ts = kept.schedule, kept.ts
     loop, step = Loop(system, method, tolerance, schedule, ts), method.replayer(system)
-    floats = {name: getattr(schedule, name) for name in _DIFFERENTIABLE}
+    floats = {name: getattr(schedule, name) for name in DIFFERENTIABLE}
     states = len(system.states)
     no_samples = none_passed(ts.shape[0], states, schedule.lanes)
 
@@ -372,5 +350,3 @@ def _backward(system: System, method: Method, tolerance: Tolerance, kept: _Kept,
 
 
 _reversible.defvjp(_forward, _backward)
-
-_DIFFERENTIABLE = ("borders", "params", "inflow", "keep", "add", "initial")

@@ -81,6 +81,15 @@ def differentiable_solver[F](system: LinearSystem[F], factors: F, entries: Entri
     )
 
 
+def many_solver[F](
+    system: LinearSystem[F], factors: F, entries: Entries, shift: Lanes
+) -> Callable[[Float[Array, "state direction lane"]], Float[Array, "state direction lane"]]:
+    """The same for many right-hand sides."""
+    solve = differentiable_solver(system, factors, entries, shift)
+    # Unrolled code goes over whatever axes there are.
+    return solve if isinstance(system, Sparse) else jax.vmap(solve, in_axes=1, out_axes=1)
+
+
 class Sparse:
     """Without pivoting, unrolled in the given order."""
 

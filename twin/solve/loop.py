@@ -8,7 +8,7 @@ the starts of the steps of one page (see `twin.solve.integrate`).
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from twin.compile.system import System
 from twin.experiment.schedule import Schedule
 from twin.solve.between import arrive, first_state
 from twin.solve.events import BY_EXECUTION, NOTHING, Choices, EventLoop, Watch
-from twin.solve.method import Lanes, Method, Segment, States, Step
+from twin.solve.method import Course, Lanes, Method, Segment, States, Step
 from twin.solve.nodes import (
     IDLE_STEP,
     NOT_STEADY,
@@ -89,6 +89,28 @@ class _Attempt(NamedTuple):
     clipped: Bool[Array, " lane"]
 
 
+class Attempted(NamedTuple):
+    """The attempt of an iteration, for what is carried along it.
+
+    Args:
+        segment: Where it was made.
+        t: When it began.
+        h: Its length.
+        y: States at its end.
+        course: How they got there.
+        span: Its place among the borders, of no length where it was rejected.
+        kept: What the method keeps of it.
+    """
+
+    segment: Segment
+    t: Lanes
+    h: Lanes
+    y: States
+    course: Course
+    span: Span
+    kept: Any
+
+
 class Loop:
     """The loop for a system, its schedule and sample times, ascending in every lane."""
 
@@ -123,7 +145,7 @@ class Loop:
 
         def body(carry):
             slot, c, nodes = carry
-            after, node = self.iterate(c)
+            after, node, _ = self.iterate(c)
             return slot + 1, after, _put(nodes, node, slot)
 
         start = jnp.zeros((), jnp.int32), c, nodes
@@ -187,8 +209,8 @@ class Loop:
             going |= self.events.next_due(t, waiting, c.watch, _event_tolerance(t, length))[0]
         return going & (c.status == OK)
 
-    def iterate(self, c: Progress) -> tuple[Progress, Nodes]:
-        """One iteration, and the start of what it attempted."""
+    def iterate(self, c: Progress) -> tuple[Progress, Nodes, Attempted]:
+        """One iteration, the start of what it attempted, and how that went."""
         control = lax.stop_gradient
         active = self.alive(c)
         here = jnp.minimum(c.segment, self.last)
@@ -205,7 +227,7 @@ class Loop:
         if self.events is not None:
             due, until = self.events.next_due(control(t), self._waiting(c), c.watch, close)
         a = self._plan(c, segment, length, t, y, active & ~due, until)
-        after, error, course = self.step(segment, t, y, a.h)
+        after, error, course, kept = self.step(segment, t, y, a.h)
         norm = control(_error_norm(error, y, after, self.tolerance, self.system))
         record = None
         if segment.past is not None:
@@ -258,7 +280,7 @@ class Loop:
             passed=pass_samples(self.ts, c.passed, stands, here, span, y, course),
             past=self._remember(c, t, a, stands, record),
         )
-        return onward, self._node(c, here, length_made, choices)
+        return onward, self._node(c, here, length_made, choices), Attempted(segment, t, a.h, after, course, span, kept)
 
     def _interpolation(self, segment: Segment, t, y, a: _Attempt, after, ends) -> Lanes:
         """Error of the interpolant that delayed terms will read, relative to the tolerance."""

@@ -7,7 +7,7 @@ from the start of the step to its end.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
 import numpy as np
@@ -57,11 +57,35 @@ class Stepped(NamedTuple):
         y: States at its end.
         error: Estimate of their error.
         course: How they got there.
+        kept: What derivatives of the step along directions start from.
     """
 
     y: States
     error: States
     course: Course
+    kept: Any = None
+
+
+class Along(NamedTuple):
+    """Derivatives, along some directions, of what a step starts from; None where nothing changes.
+
+    Directions are next to last: unrolled code then finds the numbers of one state side by side.
+
+    Args:
+        y: Of the states at its start.
+        params: Of the parameters.
+        inflow: Of the inflow.
+        mid: Of the midpoint of the segment.
+        t: Of the time of the start.
+        h: Of the length.
+    """
+
+    y: Float[Array, "state direction lane"]
+    params: Float[Array, "parameter direction lane"] | None = None
+    inflow: Float[Array, "state direction lane"] | None = None
+    mid: Float[Array, "direction lane"] | None = None
+    t: Float[Array, "direction lane"] | None = None
+    h: Float[Array, "direction lane"] | None = None
 
 
 def interpolate(theta: Lanes, y: States, course: Course) -> States:
@@ -85,19 +109,34 @@ type Step = Callable[[Segment, Lanes, States, Lanes], Stepped]
 """(segment, t, y, h) -> what a step of length h gives."""
 
 
+type Push = Callable[
+    [Segment, Lanes, States, Lanes, Any, Along],
+    tuple[Float[Array, "state direction lane"], Float[Array, "stage state direction lane"]],
+]
+"""(segment, t, y, h, what the step kept, changes of these) -> changes of the states at its end and of its stages."""
+
+
 class Method(Protocol):
     """A one-step method with an error estimate.
 
     Attributes:
         name: As users write it.
         order: Order of the advancing solution; the error estimate has this order in h.
+        weights: Coefficients of the course of a step as weights of its stages, power by power.
     """
 
     name: str
     order: int
 
+    @property
+    def weights(self) -> np.ndarray: ...
+
     def stepper(self, system: System) -> Step:
         """A function that advances the lanes of `system` by one step; forward mode may differentiate it."""
+        ...
+
+    def pusher(self, system: System) -> Push:
+        """Derivatives of a step along many directions; forward mode may differentiate them again."""
         ...
 
     def replayer(self, system: System) -> Step:

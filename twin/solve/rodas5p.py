@@ -28,9 +28,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from twin.compile.system import System
-from twin.solve.linear import Entries, differentiable_solver, linear_system
-from twin.solve.method import Lanes, Segment, States, Step, Stepped, combine
+from twin.compile.system import MOST_WRITTEN_OUT, System
+from twin.solve.directions import along, plus, times
+from twin.solve.linear import Entries, differentiable_solver, linear_system, many_solver
+from twin.solve.method import Along, Lanes, Push, Segment, States, Step, Stepped, combine
 
 ORDER = 5
 GAMMA = 0.21193756319429014
@@ -163,6 +164,12 @@ class _Stages(NamedTuple):
     factors: Any
 
 
+def _rows(linearised: tuple[Entries, States]) -> Any:
+    """Entries and derivatives in time, row after row."""
+    entries, by_time = linearised
+    return jnp.concatenate([entries, by_time]) if isinstance(entries, jax.Array) else [*entries, *by_time]
+
+
 class Rodas5P:
     """The method as a step over lanes, with factors of W shared by all stages."""
 
@@ -171,7 +178,19 @@ class Rodas5P:
 
     def stepper(self, system: System) -> Step:
         plan = _Plan(system)
-        return lambda segment, t, y, h: plan.stepped(y, plan.stages(segment, t, y, h).k)
+
+        def step(segment: Segment, t: Lanes, y: States, h: Lanes) -> Stepped:
+            stages = plan.stages(segment, t, y, h)
+            return plan.stepped(y, stages.k)._replace(kept=stages)
+
+        return step
+
+    def pusher(self, system: System) -> Push:
+        return _Plan(system).push
+
+    @property
+    def weights(self) -> np.ndarray:
+        return _course()
 
     def replayer(self, system: System) -> Step:
         """The same with an adjoint written by hand: a third of the time and of the compilation of the derived one."""
@@ -231,6 +250,57 @@ class _Plan:
         """What the stages give."""
         error = k[STAGES - 1]
         return Stepped(y + jnp.tensordot(self.a[STAGES - 1], k, 1) + error, error, combine(self.course, k))
+
+    def push(self, segment: Segment, t: Lanes, y: States, h: Lanes, stages: _Stages, d: Along):
+        """Derivatives of the states at the end of a step, and of its stages.
+
+        Those of a stage solve the same system with the right-hand side
+
+            df + dJ k_i + M (sum_j C_ij dk_j / h + (k_i / gamma - sum_j C_ij k_j) dh / h^2) + d_i d(h f_t).
+        """
+        system, k = self.system, stages.k
+        if not len(y):
+            return d.y, jnp.zeros((STAGES, *d.y.shape))
+        rows = lambda t, mid, y, p: system.vector_field_rows(t, mid, y, p, segment.locked)  # noqa: E731
+        linearised = lambda t, mid, y, p: _rows(system.linearise(t, mid, y, p, segment.locked))  # noqa: E731
+        start = (t, segment.mid, y, segment.params)
+        d_all = along(linearised, start, (d.t, d.mid, d.y, d.params))
+        assert d_all is not None  # the states always change
+        entries = len(system.jacobian_pattern)
+        d_entries, d_drift = lax.optimization_barrier((d_all[:entries], times(d_all[entries:], segment.clock * h)))
+        d_drift = plus(d_drift, times(d.h, stages.by_time * segment.clock))
+        solver = many_solver(self.linear, stages.factors, stages.entries, 1.0 / (GAMMA * h))
+        mass = self.mass[:, None]
+
+        def stage(dk: Array, row: tuple[Array, ...]) -> tuple[Array, None]:
+            index, a_row, c_row, node, drift, k_here = row
+            y_here = y + jnp.tensordot(a_row, k, 1)
+            dy_here = d.y + jnp.tensordot(a_row, dk, 1)
+            at = (t + node * h * segment.clock, segment.mid, y_here, segment.params)
+            d_t = plus(d.t, times(d.h, node * segment.clock))
+            slope = lax.optimization_barrier(along(rows, at, (d_t, d.mid, dy_here, d.params)))
+            right = slope + mass * jnp.tensordot(c_row, dk, 1) / h + drift * d_drift
+            right += self._product(d_entries, k_here)
+            if d.inflow is not None:
+                right += d.inflow
+            if d.h is not None:
+                by_h = (k_here / GAMMA - jnp.tensordot(c_row, k, 1)) / h**2
+                right += mass * by_h[:, None] * d.h
+            return lax.dynamic_update_index_in_dim(dk, solver(right), index, 0), None
+
+        rows_of_stages = (np.arange(STAGES), self.a, self.c, self.nodes, self.d, k)
+        dk, _ = lax.scan(stage, jnp.zeros((STAGES, *d.y.shape), d.y.dtype), rows_of_stages)
+        return d.y + jnp.tensordot(_advance(), dk, 1), dk
+
+    def _product(self, d_entries: Array, x: States) -> Float[Array, "state direction lane"]:
+        """dJ x."""
+        if len(x) > MOST_WRITTEN_OUT:
+            of_one = lambda entries: -self.linear.product(entries, jnp.zeros_like(x[0]), x)  # noqa: E731
+            return jax.vmap(of_one, in_axes=1, out_axes=1)(d_entries)
+        total = [jnp.zeros(d_entries.shape[1:])] * len(x)
+        for index, (i, j) in enumerate(self.system.jacobian_pattern):
+            total[i] = total[i] + d_entries[index] * x[j]
+        return jnp.stack(total)
 
     def adjoint(self, segment: Segment, t: Lanes, y: States, h: Lanes, stages: _Stages, cotangent: Stepped):
         """Cotangents of segment, time, states and length of a step.

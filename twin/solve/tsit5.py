@@ -8,6 +8,8 @@ References:
 
 from __future__ import annotations
 
+from functools import cache
+
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -16,7 +18,8 @@ from numpy.polynomial import Polynomial
 
 from twin.compile.system import System
 from twin.errors import UnsupportedModelError
-from twin.solve.method import Lanes, Segment, States, Step, Stepped, combine
+from twin.solve.directions import along, plus, times
+from twin.solve.method import Along, Lanes, Push, Segment, States, Step, Stepped, combine
 
 STAGES = 7
 
@@ -39,6 +42,18 @@ def _course() -> np.ndarray:
     return np.stack([polynomial.coef[1:] for polynomial in polynomials], axis=1)
 
 
+@cache
+def _tableau() -> tuple[np.ndarray, ...]:
+    """Weights of earlier stages in each, fractions of the step, weights in the solution and in its error."""
+    from diffrax import Tsit5 as DiffraxTsit5  # a third of a second to import, for whoever uses this method
+
+    tableau = DiffraxTsit5.tableau
+    a = np.zeros((STAGES, STAGES))
+    for stage, row in enumerate(tableau.a_lower, start=1):
+        a[stage, : len(row)] = row
+    return a, np.concatenate([[0.0], tableau.c]), np.asarray(tableau.b_sol), np.asarray(tableau.b_error)
+
+
 class Tsit5:
     """The method as a step over lanes; the last stage is the new state (first same as last)."""
 
@@ -53,14 +68,8 @@ class Tsit5:
                 expected="differential equations only",
                 fix='use solver="rodas5p"',
             )
-        from diffrax import Tsit5 as DiffraxTsit5  # a third of a second to import, for whoever uses this method
-
-        tableau = DiffraxTsit5.tableau
-        a = np.zeros((STAGES, STAGES))
-        for stage, row in enumerate(tableau.a_lower, start=1):
-            a[stage, : len(row)] = row
+        a, nodes, last, of_error = _tableau()
         course = _course()
-        nodes = np.concatenate([[0.0], tableau.c])
 
         def step(segment: Segment, t: Lanes, y: States, h: Lanes) -> Stepped:
             def stage(k: Array, row: tuple[Array, ...]) -> tuple[Array, None]:
@@ -72,11 +81,36 @@ class Tsit5:
 
             rows = (np.arange(STAGES), a, nodes)
             k, _ = lax.scan(stage, jnp.zeros((STAGES, *y.shape), y.dtype), rows)
-            error = h * jnp.tensordot(np.asarray(tableau.b_error), k, 1)
-            after = y + h * jnp.tensordot(np.asarray(tableau.b_sol), k, 1)
-            return Stepped(after, error, h * combine(course, k))
+            error = h * jnp.tensordot(of_error, k, 1)
+            after = y + h * jnp.tensordot(last, k, 1)
+            return Stepped(after, error, h * combine(course, k), k)
 
         return step
+
+    def pusher(self, system: System) -> Push:
+        a, nodes, last, _ = _tableau()
+
+        def push(segment: Segment, t: Lanes, y: States, h: Lanes, k: Array, d: Along):
+            slope = lambda t, mid, y, p: system.vector_field_rows(t, mid, y, p, segment.locked)  # noqa: E731
+
+            def stage(dk: Array, row: tuple[Array, ...]) -> tuple[Array, None]:
+                index, a_row, node = row
+                change = jnp.tensordot(a_row, k, 1)
+                d_argument = plus(d.y + h * jnp.tensordot(a_row, dk, 1), times(d.h, change))
+                at = (t + node * h * segment.clock, segment.mid, y + h * change, segment.params)
+                d_t = plus(d.t, times(d.h, node * segment.clock))
+                d_slope = plus(along(slope, at, (d_t, d.mid, d_argument, d.params)), d.inflow)
+                return lax.dynamic_update_index_in_dim(dk, d_slope, index, 0), None
+
+            dk, _ = lax.scan(stage, jnp.zeros((STAGES, *d.y.shape)), (np.arange(STAGES), a, nodes))
+            d_steps = plus(h * dk, times(d.h, k))
+            return d.y + jnp.tensordot(last, d_steps, 1), d_steps
+
+        return push
+
+    @property
+    def weights(self) -> np.ndarray:
+        return _course()
 
     def replayer(self, system: System) -> Step:
         return self.stepper(system)

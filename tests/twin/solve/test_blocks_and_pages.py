@@ -45,6 +45,12 @@ def squares(lanes: int) -> tuple[Callable[[Array], Array], np.ndarray]:
     return function, np.stack([np.linspace(1.0, 3.0, lanes), np.linspace(0.0, 0.2, lanes)])
 
 
+@pytest.mark.parametrize(("directions", "width"), [(1, 13), (3, 7), (8, 1), (30, 1)])
+def test_lanes_with_many_directions_go_one_by_one(directions: int, width: int) -> None:
+    """With few they go in whole vectors, shared out evenly: 13 lanes in one block of 16, in two of 8, alone."""
+    assert blocks.lanes_per_block(compile_model(MODEL), 13, directions) == width
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last block is filled up with lanes that nobody asked for."""
     function, p = squares(7)
@@ -90,7 +96,7 @@ def test_adjoint_by_hand_is_the_derived_one() -> None:
         pulled = []
         for step in (method.stepper(system), method.replayer(system)):
             out, pull = jax.vjp(
-                lambda p, t, y, h, step=step: step(segment._replace(params=p), t, y, h), segment.params, t, y, h
+                lambda p, t, y, h, step=step: step(segment._replace(params=p), t, y, h)[:3], segment.params, t, y, h
             )
             cotangent = jax.tree.map(lambda x: np.random.default_rng(4).normal(size=x.shape), out)
             pulled.append(jax.tree.leaves(pull(cotangent)))

@@ -94,7 +94,9 @@ def pushed(solve: Callable[[Array], tuple], p: Array, directions: Array) -> tupl
     return jax.vmap(lambda d: jax.jvp(solve, (p,), (d,)), out_axes=(None, 0))(directions)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(name, marks=pytest.mark.slow if name == "large" else ()) for name in CASES]
+)
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_tangents_are_those_of_the_loop(case: str, lanes: int) -> None:
     """Also where lanes wait, steps are rejected, several samples lie in one step and directions are filled up."""

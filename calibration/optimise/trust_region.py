@@ -1,17 +1,13 @@
 """Fisher scoring with a secant correction in trust regions, all starts at once.
 
-Trial points are looked at without derivatives, which cost many times as much; only where a step ends are they computed.
-So a region can be shrunk at little cost, and a step that did well is tried again in a larger one before its end is
-linearised (internal doubling). Steps bend with the valley (`acceleration`). The first phase stays strictly inside the
-bounds; where it ends, a second one goes along them. Failed integrations shrink the region as bad steps do.
-
-References:
-    Dennis, Gay & Welsch, ACM Trans. Math. Softw. 7:348-368 (1981), doi:10.1145/355958.355965 (internal doubling).
+Trial points are looked at without derivatives, which cost many times as much; only where a step ends are they computed,
+so that a region is shrunk at little cost. Steps bend with the valley (`acceleration`). The first phase stays strictly
+inside the bounds; where it ends, a second one goes along them. Failed integrations shrink the region as bad steps do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -40,9 +36,6 @@ BAD, GOOD, NEARLY_WHOLE = 0.25, 0.75, 0.8
 """Ratios of gain and promise below which the region shrinks and above which it grows, if the step filled this share."""
 
 SHRINKING, GROWING = 4.0, 2.5
-
-MOST_LARGER = 4
-"""Larger regions that are tried before the end of a step is linearised."""
 
 
 class Surface(Protocol):
@@ -113,61 +106,31 @@ class _Tried(NamedTuple):
         steps: The steps.
         by_fisher: The decrease that the expected Hessian promised for them.
         by_both: The decrease with what it lacks.
-        radius: Radii of their regions.
+        promise: That of the two which the start goes by.
         value: Objective at their ends.
     """
 
     steps: Steps
     by_fisher: Float[np.ndarray, " start"]
     by_both: Float[np.ndarray, " start"]
-    radius: Float[np.ndarray, " start"]
+    promise: Float[np.ndarray, " start"]
     value: Float[np.ndarray, " start"]
-
-    def promise(self, now: TrustRegions) -> Float[np.ndarray, " start"]:
-        """By the model that each start uses."""
-        return np.where(now.uses, self.by_both, self.by_fisher)
-
-    def ratio(self, now: TrustRegions) -> Float[np.ndarray, " start"]:
-        """Gain over promise; negative where the integration failed."""
-        promise = self.promise(now)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            gain = now.value - self.value
-            return np.where(np.isfinite(gain) & (promise > 0), gain / promise, -1.0)
-
-    def does_well(self, now: TrustRegions) -> Bool[np.ndarray, " start"]:
-        """Steps that kept their promise and would have gone on, but for the region."""
-        return (self.ratio(now) > GOOD) & (self.steps.length > NEARLY_WHOLE * self.radius)
-
-    def rows(self, index: np.ndarray) -> _Tried:
-        """Those of some of the starts."""
-        return _Tried(Steps(*(x[index] for x in self.steps)), *(x[index] for x in self[1:]))
-
-    def with_rows(self, index: np.ndarray, other: _Tried) -> _Tried:
-        """The same with others for some of the starts."""
-
-        def put(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-            old = old.copy()
-            old[index] = new
-            return old
-
-        steps = Steps(*(put(*pair) for pair in zip(self.steps, other.steps, strict=True)))
-        return _Tried(steps, *(put(*pair) for pair in zip(self[1:], other[1:], strict=True)))
 
 
 def region_step(surface: Surface, now: TrustRegions, rules: Rules) -> TrustRegions:
     """One step of every start."""
-    tried = _best_trial(surface, now, rules)
-    steps, predicted = tried.steps, tried.promise(now)
+    tried = _looked_at(surface, now, rules)
+    steps, predicted = tried.steps, tried.promise
     at = _evaluated(surface, now, tried)
     # The values with derivatives count: where they fail or are no better after all, nothing was gained.
     value = np.where(tried.value < now.value, at.value, tried.value)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         gain = now.value - value
+        ratio = np.where(np.isfinite(gain) & (predicted > 0), gain / predicted, -1.0)
     better = np.isfinite(gain) & (gain > 0)
-    ratio = tried._replace(value=value).ratio(now)
     at = _kept(now, at, better)
-    radius = np.where(ratio < BAD, np.minimum(tried.radius, steps.length) / SHRINKING, tried.radius)
-    radius = np.where((ratio > GOOD) & (steps.length > NEARLY_WHOLE * tried.radius), GROWING * tried.radius, radius)
+    radius = np.where(ratio < BAD, np.minimum(now.radius, steps.length) / SHRINKING, now.radius)
+    radius = np.where((ratio > GOOD) & (steps.length > NEARLY_WHOLE * now.radius), GROWING * now.radius, radius)
     small = steps.free & ((predicted < rules.tolerance) | (better & (gain < rules.tolerance) & (ratio > BAD)))
     idle = np.where(better & (gain >= rules.tolerance), 0, now.idle + 1)
     ends = small | (radius < SMALLEST_RADIUS) | (idle >= PATIENCE)
@@ -187,44 +150,21 @@ def region_step(surface: Surface, now: TrustRegions, rules: Rules) -> TrustRegio
     )
 
 
-def _best_trial(surface: Surface, now: TrustRegions, rules: Rules) -> _Tried:
-    """The step of every start, in a larger region than its own where that turns out better."""
-    straight = _steps(now, now.gradient, now.radius, rules)
-    promise = promised(straight.moved, now.gradient, _bend(now))
-    pull = pull_of_the_bend(surface.look, now, straight.moved, promise > rules.tolerance)
-    everyone = np.arange(len(now.value))
-    tried = _looked_at(surface, now, straight, pull, rules, everyone)
-    for _ in range(MOST_LARGER):
-        index = everyone[tried.does_well(now)[everyone]]
-        if not len(index):
-            break
-        larger = replace(now.rows(index), radius=GROWING * tried.radius[index])
-        straight = _steps(larger, larger.gradient, larger.radius, rules)
-        found = _looked_at(surface, larger, straight, pull[index], rules, index)
-        lower = found.value < tried.value[index]
-        everyone = index[lower]
-        tried = tried.with_rows(everyone, found.rows(lower))
-    return tried
-
-
-def _looked_at(
-    surface: Surface,
-    now: TrustRegions,
-    steps: Steps,
-    pull: np.ndarray,
-    rules: Rules,
-    starts: Int[np.ndarray, " start"],
-) -> _Tried:
-    """Steps in the regions as they are, bent where the predictions are, and the objective at their ends."""
+def _looked_at(surface: Surface, now: TrustRegions, rules: Rules) -> _Tried:
+    """The step of every start, bent where the predictions are, and the objective at its end."""
+    steps = _steps(now, now.gradient, rules)
     by_fisher = promised(steps.moved, now.gradient, now.curvature)
     by_both = promised(steps.moved, now.gradient, now.curvature + now.second)
+    promise = np.where(now.uses, by_both, by_fisher)
+    pull = pull_of_the_bend(surface.look, now, steps.moved, promise > rules.tolerance)
     if pull.any():
-        bent = _steps(now, now.gradient + pull, now.radius, rules)
+        bent = _steps(now, now.gradient + pull, rules)
         takes = (is_small(steps.moved, bent.moved) & pull.any(axis=1))[:, None]
         steps = steps._replace(
             trial=np.where(takes, bent.trial, steps.trial), moved=np.where(takes, bent.moved, steps.moved)
         )
-    return _Tried(steps, by_fisher, by_both, now.radius, surface.look(steps.trial, starts).value)
+    value = surface.look(steps.trial, np.arange(len(now.value))).value
+    return _Tried(steps, by_fisher, by_both, promise, value)
 
 
 def _bend(now: TrustRegions) -> Float[np.ndarray, "start parameter parameter"]:
@@ -232,14 +172,14 @@ def _bend(now: TrustRegions) -> Float[np.ndarray, "start parameter parameter"]:
     return now.curvature + np.where(now.uses[:, None, None], now.second, 0.0)
 
 
-def _steps(now: TrustRegions, slope: np.ndarray, radius: np.ndarray, rules: Rules) -> Steps:
+def _steps(now: TrustRegions, slope: np.ndarray, rules: Rules) -> Steps:
     """Steps inside the bounds for some starts, along them for the others."""
     parts, bend = [], _bend(now)
     for make, here in ((steps_inside, now.inside), (steps_along_bounds, ~now.inside)):
         index = np.flatnonzero(here)
         if not len(index):
             continue
-        given = (now.theta[index], slope[index], bend[index], radius[index])
+        given = (now.theta[index], slope[index], bend[index], now.radius[index])
         parts.append((index, make(*given, rules.lower, rules.upper)))
     back = np.argsort(np.concatenate([index for index, _ in parts]))
     return Steps(*(np.concatenate(x)[back] for x in zip(*(steps for _, steps in parts), strict=True)))

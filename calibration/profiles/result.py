@@ -46,7 +46,7 @@ class Profiles:
         better_objective: Its objective.
         level: Confidence level.
         with_prior: Whether the log-prior was added.
-        evaluations: Evaluations of the objective with its derivatives, summed over lanes.
+        evaluations: Trial points at which the objective was looked at, summed over lanes.
         seconds: Wall time.
     """
 

@@ -209,7 +209,7 @@ def test_nuts_draws_from_the_closed_forms_posterior() -> None:
     ]
     problem = Problem(line(), table, given, Noise("normal", "sd"))
     names = ["A", "A_between", "A_between_occasions", "k", "sd"]
-    tree = sample(problem, seed=3, warmup=400, draws=1500, predictive=False, quiet=True)
+    tree = sample(problem, seed=3, warmup=400, draws=2500, predictive=False, quiet=True)
     at = [problem.names.index(name) for name in names]
     theta = tree["posterior"]["theta"].to_numpy()[..., at]
     effective = np.array([arviz_stats.ess(theta[..., k]) for k in range(5)])

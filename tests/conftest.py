@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 gc.set_threshold(100_000, 20, 50)
 
 QUICKLY = "--xla_backend_optimization_level=0"
+
+MAPPINGS, MOST_MAPPINGS, BETWEEN_LOOKS = Path("/proc/self/maps"), 40_000, 10.0
+"""Mappings of memory of this process, how many it may have, and seconds between two looks at them."""
+
+_looked_at = 0.0
 
 JUDGED = ("test_sbml_cases.py", "test_petab_cases.py", "test_stochastic_cases.py")
 """Files whose tests are one case of a public suite each."""
@@ -73,6 +79,26 @@ def precision_switch_stays() -> Iterator[None]:
     before = switch()
     yield
     assert switch() == before, "the test left jax_enable_x64 flipped"
+
+
+@pytest.fixture(autouse=True)
+def mappings_are_left() -> Iterator[None]:
+    """Lets go of compiled programs before a process has as many mappings of memory as Linux allows (65,530).
+
+    Every compiled program takes several, and JAX crashes where it gets no more.
+    """
+    yield
+    global _looked_at
+    if time.monotonic() - _looked_at < BETWEEN_LOOKS or not MAPPINGS.exists():
+        return
+    _looked_at = time.monotonic()
+    with MAPPINGS.open() as file:
+        many = sum(1 for _ in file) > MOST_MAPPINGS
+    if many:
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -121,14 +121,11 @@ def region_step(surface: Surface, now: TrustRegions, rules: Rules) -> TrustRegio
     """One step of every start."""
     tried = _looked_at(surface, now, rules)
     steps, predicted = tried.steps, tried.promise
-    at = _evaluated(surface, now, tried)
-    # The values with derivatives count: where they fail or are no better after all, nothing was gained.
-    value = np.where(tried.value < now.value, at.value, tried.value)
+    at, value = _evaluated(surface, now, tried)
     with np.errstate(invalid="ignore", divide="ignore"):
         gain = now.value - value
         ratio = np.where(np.isfinite(gain) & (predicted > 0), gain / predicted, -1.0)
     better = np.isfinite(gain) & (gain > 0)
-    at = _kept(now, at, better)
     radius = np.where(ratio < BAD, np.minimum(now.radius, steps.length) / SHRINKING, now.radius)
     radius = np.where((ratio > GOOD) & (steps.length > NEARLY_WHOLE * now.radius), GROWING * now.radius, radius)
     small = steps.free & ((predicted < rules.tolerance) | (better & (gain < rules.tolerance) & (ratio > BAD)))
@@ -185,17 +182,18 @@ def _steps(now: TrustRegions, slope: np.ndarray, rules: Rules) -> Steps:
     return Steps(*(np.concatenate(x)[back] for x in zip(*(steps for _, steps in parts), strict=True)))
 
 
-def _evaluated(surface: Surface, now: TrustRegions, tried: _Tried) -> Evaluation:
-    """Evaluations at the ends of steps that are lower than where they began; elsewhere those of the beginning."""
-    at = Evaluation(*(getattr(now, name).copy() for name in Evaluation._fields))
-    index = np.flatnonzero(tried.value < now.value)
+def _evaluated(surface: Surface, now: TrustRegions, tried: _Tried) -> tuple[Evaluation, Float[np.ndarray, " start"]]:
+    """Evaluations where the starts go on from, and the objective at the ends of their steps.
+
+    Only ends that looked lower are evaluated. There the values with derivatives count: where these fail, or are no
+    lower after all, the start stays.
+    """
+    at, value = Evaluation(*(getattr(now, name).copy() for name in Evaluation._fields)), tried.value.copy()
+    index = np.flatnonzero(value < now.value)
     if len(index):
-        for old, new in zip(at, surface.evaluate(tried.steps.trial[index], index), strict=True):
-            old[index] = new
-    return at
-
-
-def _kept(now: TrustRegions, at: Evaluation, better: Bool[np.ndarray, " start"]) -> Evaluation:
-    """Evaluations of the starts that got better, of the others where they were."""
-    keep = lambda fresh, old: np.where(better.reshape(-1, *[1] * (old.ndim - 1)), fresh, old)  # noqa: E731
-    return Evaluation(*(keep(each, getattr(now, name)) for name, each in at._asdict().items()))
+        found = surface.evaluate(tried.steps.trial[index], index)
+        value[index] = found.value
+        lower = found.value < now.value[index]
+        for old, new in zip(at, found, strict=True):
+            old[index[lower]] = new[lower]
+    return at, value

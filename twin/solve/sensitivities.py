@@ -84,7 +84,7 @@ def _along_directions(system: System, method: Method, tolerance: Tolerance):
     """
 
     def together(schedule: Schedule, ts: Array, changes: dict[str, Array]):
-        return _Tangents(system, method, tolerance, schedule, ts, changes).run()
+        return _Tangents(Loop(system, method, tolerance, schedule, ts), changes).run()
 
     def alone(schedule: Schedule, ts: Array, changes: dict[str, Array]):
         ended, *tangents = together(schedule, ts, jax.tree.map(lambda x: jnp.expand_dims(x, -2), changes))
@@ -127,21 +127,13 @@ def _padded(x: Array) -> Array:
 class _Tangents:
     """The loop with changes along directions, which are next to last in each array."""
 
-    def __init__(
-        self,
-        system: System,
-        method: Method,
-        tolerance: Tolerance,
-        schedule: Schedule,
-        ts: Float[Array, "sample lane"],
-        changes: dict[str, Array],
-    ) -> None:
-        self.system, self.schedule, self.ts, self.changes = system, schedule, ts, changes
-        self.loop = Loop(system, method, tolerance, schedule, ts)
-        self.push, self.weights = method.pusher(system), method.weights
+    def __init__(self, loop: Loop, changes: dict[str, Array]) -> None:
+        self.loop, self.changes = loop, changes
+        self.system, self.schedule, self.ts = loop.system, loop.schedule, loop.ts
+        self.push, self.weights = loop.method.pusher(loop.system), loop.method.weights
         self.directions = next(iter(changes.values())).shape[-2] if changes else 1
         self.names = [name for name in DIFFERENTIABLE if name in changes]
-        self.floats = [getattr(schedule, name) for name in self.names]
+        self.floats = [getattr(self.schedule, name) for name in self.names]
         self.of_floats = [changes[name] for name in self.names]
 
     def run(self):

@@ -86,10 +86,10 @@ def minimise(
         surface.begin(active)
         after = region_step(surface, before, rules)
         better = after.value < before.value
-        for start, seen in surface.seen.items():
-            if better[start]:
-                for old, fresh in zip(whole, seen, strict=True):
-                    old[active[start]] = fresh
+        if surface.evaluated is not None:
+            starts, at_ends = surface.evaluated
+            for old, fresh in zip(whole, at_ends, strict=True):
+                old[active[starts[better[starts]]]] = fresh[better[starts]]
         state = state.with_rows(active, after)
         running = int(np.sum(state.status == RUNNING))
         line.update(iteration + 1, f"{running} of {len(theta)} starts running, best {state.value.min():.4g}")
@@ -105,34 +105,27 @@ class _Own:
         extra: Adds their terms.
 
     Attributes:
-        seen: The last evaluation of each start in this iteration, with what pulls at held entries.
+        evaluated: Starts whose steps were evaluated in this iteration, with what pulls at held entries, if any was.
     """
 
     def __init__(self, objective: RegionObjective, held: np.ndarray, extra: Extra | None) -> None:
         self.objective, self.held, self.extra = objective, held, extra
-        self.seen: dict[int, Evaluation] = {}
+        self.evaluated: tuple[np.ndarray, Evaluation] | None = None
 
     def begin(self, active: Int[np.ndarray, " start"]) -> None:
         """A new iteration, of these starts."""
-        self._active, self.seen = active, {}
-        self._known: dict[tuple[int, bytes], Evaluation] = {}
+        self._active, self.evaluated = active, None
 
     def look(self, thetas: np.ndarray, starts: np.ndarray) -> Look:
         if self.extra is None:
             return self.objective.look(thetas)
-        # The term may need what an evaluation gives; it is kept, since a step may end here.
-        at = self.extra(self.objective(thetas), thetas, self._active[starts])
-        for row, (start, theta) in enumerate(zip(starts, thetas, strict=True)):
-            self._known[int(start), theta.tobytes()] = Evaluation(*(x[row] for x in at))
-        return Look(at.value, at.additive)
+        # The term may need what an evaluation gives. The last look is that at the ends of all steps: it is kept.
+        self._at_ends = self.extra(self.objective(thetas), thetas, self._active[starts])
+        return Look(self._at_ends.value, self._at_ends.additive)
 
     def evaluate(self, thetas: np.ndarray, starts: np.ndarray) -> Evaluation:
-        if self.extra is None:
-            at = self.objective(thetas)
-        else:
-            rows = [self._known[int(start), theta.tobytes()] for start, theta in zip(starts, thetas, strict=True)]
-            at = Evaluation(*(np.stack(x) for x in zip(*rows, strict=True)))
-        self.seen |= {int(start): Evaluation(*(x[row] for x in at)) for row, start in enumerate(starts)}
+        at = self.objective(thetas) if self.extra is None else Evaluation(*(x[starts] for x in self._at_ends))
+        self.evaluated = starts, at
         return _without(at, self.held[self._active[starts]])
 
 

@@ -115,4 +115,5 @@ def test_a_row_with_a_discrepancy(tmp_path, monkeypatch) -> None:
     assert fresh and "error" not in row
     assert 0 < row["discrepancy_low"] < row["discrepancy"] < row["discrepancy_high"]
     assert row["crps_discrepancy"] > 0 and 0 <= row["coverage_90_discrepancy"] <= 1
-    assert row["r_hat_discrepancy"] >= 0.99 and row["discrepancy_note"] == ""
+    halves = SETTINGS["draws"] // 2  # split R-hat is never below the root of (n - 1) / n, n draws in half a chain
+    assert row["r_hat_discrepancy"] >= np.sqrt((halves - 1) / halves) and row["discrepancy_note"] == ""

@@ -23,7 +23,17 @@ from twin.experiment.experiment import Experiment
 from twin.experiment.schedule import make_schedule
 from twin.model.model import Model
 from twin.precision import in_float64
-from twin.solve import AUTO, Method, Tolerance, choose, describe_failures, integrate, method_named, numbers_per_sample
+from twin.solve import (
+    AUTO,
+    Method,
+    Samples,
+    Tolerance,
+    choose,
+    describe_failures,
+    integrate_and_read,
+    method_named,
+    numbers_per_sample,
+)
 from twin.solve.past import numbers_of_past
 
 MEMORY_FOR_SAMPLES = 256 * 2**20
@@ -173,12 +183,15 @@ def run_lanes(
     shape = p.shape[1:]
     lanes_ts = jnp.broadcast_to(ts[..., None], (*ts.shape, shape[1])).reshape(ts.shape[0], -1)
     mode = "reverse" if directions is None else "forward"
-    samples = integrate(system, schedule, method, tolerance, lanes_ts, mode, directions or 0)
-    flat = samples.t.size
-    t = samples.t.reshape(flat)
-    y, params = (x.reshape(-1, flat) for x in (samples.y, samples.params))
-    outputs = system.outputs(expressions, t, t, y, params, samples.past)
-    return outputs.reshape(len(expressions), ts.shape[0], *shape), samples.status.reshape(shape)
+
+    def read(samples: Samples) -> tuple[Array, Array]:
+        t = samples.t.reshape(-1)
+        y, params = (x.reshape(-1, t.size) for x in (samples.y, samples.params))
+        outputs = system.outputs(expressions, t, t, y, params, samples.past)
+        return outputs.reshape(len(expressions), *samples.t.shape), samples.status
+
+    outputs, status = integrate_and_read(system, schedule, method, tolerance, lanes_ts, read, mode, directions or 0)
+    return outputs.reshape(len(expressions), ts.shape[0], *shape), status.reshape(shape)
 
 
 def parameter_matrix(
@@ -234,15 +247,35 @@ def run_draws(system, method, tolerance, expressions, actions, p, times):
     """Draws in chunks that fit in memory; the last chunk is padded to reuse the program."""
     draws = p.shape[2]
     size = min(draws, draws_per_call(system, tolerance, len(expressions), len(times)))
-    outputs, statuses = [], []
+    outputs, statuses = np.empty((len(expressions), len(times), draws)), np.empty(draws, np.int32)
+
+    def collect(start: int, values: Array, status: Array) -> None:
+        _put_shards(outputs, start, values, 2)
+        _put_shards(statuses, start, status, 0)
+
+    before = None
     for start in range(0, draws, size):
         part = p[:, :, start : start + size]
         missing = size - part.shape[2]
         padded = np.concatenate([part, np.repeat(part[:, :, -1:], missing, axis=2)], axis=2)
-        values, status = run_lanes(system, method, tolerance, expressions, actions, padded, times[:, None])
-        outputs.append(np.asarray(values)[:, :, 0, : size - missing])
-        statuses.append(np.asarray(status)[0, : size - missing])
-    return np.concatenate(outputs, axis=-1), np.concatenate(statuses)
+        call = run_lanes(system, method, tolerance, expressions, actions, padded, times[:, None])
+        if before is not None:  # while the device is at work on the next
+            collect(*before)
+        before = start, *call
+    if before is not None:
+        collect(*before)
+    return outputs, statuses
+
+
+def _put_shards(whole: np.ndarray, start: int, part: Array, experiment: int) -> None:
+    """Puts results of one experiment, of draws from `start` on, where they belong, each device's share by itself.
+
+    What lies beyond the last draw is padding.
+    """
+    for shard in part.addressable_shards:
+        first = start + (shard.index[-1].start or 0)
+        values = np.asarray(shard.data).squeeze(experiment)
+        whole[..., first : first + values.shape[-1]] = values[..., : whole.shape[-1] - first]
 
 
 def draws_per_call(system: System, tolerance: Tolerance, outputs: int, times: int) -> int:

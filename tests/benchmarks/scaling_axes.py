@@ -22,6 +22,7 @@ from stopwatch import fastest
 import calibration
 import models
 import twin
+from twin.commands.devices import one_device_per_core
 
 CHAIN_FOR_PARAMETERS = 64
 PARAMETERS = (1, 2, 4, 8, 16, 32, 64)
@@ -206,8 +207,9 @@ def main() -> None:
     """One task, in this process alone."""
     task, size, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     if task == "draws":
-        # Before JAX starts its threads, as many as there are cores for them.
+        # Before JAX starts its threads, as many as there are cores for them; a device each, as the program asks for.
         os.sched_setaffinity(0, range(count))
+        one_device_per_core()
     print(json.dumps(draws_figures(size) if task == "draws" else cohort_figures(size)))
 
 

@@ -24,7 +24,7 @@ PUBLIC = {
     "twin.scenario.optimise": "Limit Measure Optimum Treatment read_treatment",
     "twin.live": "Ensemble Twin",
     "twin.solve": """AUTO METHODS Method Samples Segment Step Stepped Tolerance choose describe_failures integrate
-        method_named numbers_per_sample""",
+        integrate_and_read method_named numbers_per_sample""",
     "models": "card data dataset datasets list load studies study",
 }
 

@@ -1,7 +1,7 @@
 """Integration of a `System` over lanes: methods, adaptive steps, events, samples, gradients."""
 
 from twin.solve.choice import choose
-from twin.solve.integrate import Samples, integrate, numbers_per_sample
+from twin.solve.integrate import Samples, integrate, integrate_and_read, numbers_per_sample
 from twin.solve.method import Method, Segment, Step, Stepped
 from twin.solve.methods import AUTO, METHODS, method_named
 from twin.solve.nodes import Tolerance, describe_failures
@@ -18,6 +18,7 @@ __all__ = [
     "choose",
     "describe_failures",
     "integrate",
+    "integrate_and_read",
     "method_named",
     "numbers_per_sample",
 ]

@@ -10,13 +10,14 @@ moves the steps in it); moments of events are not (see `twin.solve.events`). For
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from twin.compile.system import System
 from twin.errors import UnsupportedModelError
@@ -75,6 +76,25 @@ def integrate(
 ) -> Samples:
     """Integrate every lane of a schedule and read the states at sample times.
 
+    Arguments and results are those of `integrate_and_read`, where samples are read as they are.
+    """
+    keep = lambda samples: samples._replace(steps=jnp.broadcast_to(samples.steps, samples.status.shape))  # noqa: E731
+    samples = integrate_and_read(system, schedule, method, tolerance, ts, keep, gradient, directions)
+    return samples._replace(steps=jnp.max(samples.steps))
+
+
+def integrate_and_read[T](
+    system: System,
+    schedule: Schedule,
+    method: Method,
+    tolerance: Tolerance,
+    ts: Float[Array, "sample lane"],
+    read: Callable[[Samples], T],
+    gradient: Literal["reverse", "forward"] = "reverse",
+    directions: int = 0,
+) -> T:
+    """Integrate every lane of a schedule and read the states at sample times.
+
     Where a jump happens at a sample time, the sample sees the state after it.
 
     Args:
@@ -84,20 +104,20 @@ def integrate(
         tolerance: Tolerances and the bound on steps.
         ts: Sample times within the schedule of each lane, in any order; infinite for the end of the schedule, where
             that is a steady state.
+        read: What to make of the samples of a block of lanes, while they are at hand and by the device that has them; a
+            tree of arrays whose last axis are lanes.
         gradient: The mode of differentiation that the result supports: "reverse" (`jax.grad`, `jax.vjp`) or
             "forward" (`jax.jvp`, `jax.jacfwd`).
         directions: How many tangent directions at once will be asked for in forward mode, if that is known.
     """
+
+    def run(schedule: Schedule, ts: Array) -> T:
+        return read(_side_by_side(system, schedule, method, tolerance, ts, gradient))
+
     width = lanes_per_block(system, schedule.lanes, directions)
     if width >= schedule.lanes:
-        return _side_by_side(system, schedule, method, tolerance, ts, gradient)
-
-    def run(schedule: Schedule, ts: Array) -> Samples:
-        samples = _side_by_side(system, schedule, method, tolerance, ts, gradient)
-        return samples._replace(steps=jnp.broadcast_to(samples.steps, samples.status.shape))
-
-    samples = in_blocks(run, (schedule, ts), schedule.lanes, width)
-    return samples._replace(steps=jnp.max(samples.steps))
+        return run(schedule, ts)
+    return in_blocks(run, (schedule, ts), schedule.lanes, width)
 
 
 def _side_by_side(
@@ -110,23 +130,59 @@ def _side_by_side(
 ) -> Samples:
     """All lanes in one loop."""
     ts = jnp.where(jnp.isinf(ts), schedule.borders[-1], ts)
-    order = jnp.argsort(lax.stop_gradient(ts), axis=0)
-    in_order = jnp.take_along_axis(ts, order, axis=0)
+    order = _Order.of(ts)
     run = _reversible if gradient == "reverse" else _forward_only
-    ended = run(system, method, tolerance, schedule, in_order)
+    ended = run(system, method, tolerance, schedule, order.forth(ts))
     # What was not passed lies at the very end.
     passed = ended.passed._replace(y=ended.passed.y[:-1], segment=ended.passed.segment[:-1])
     ahead = jnp.arange(ts.shape[0])[:, None] >= passed.cursor
     y = jnp.where(ahead[:, None], ended.z[None, : len(system.states)], passed.y)
     index = jnp.where(ahead, schedule.segments - 1, passed.segment)
-    back = jnp.argsort(order, axis=0)
-    y = jnp.moveaxis(jnp.take_along_axis(y, back[:, None], axis=0), 1, 0)
-    segment, _, _ = at_segment(schedule, jnp.take_along_axis(index, back, axis=0))
+    y = jnp.moveaxis(order.back(y), 1, 0)
+    segment, _, _ = at_segment(schedule, order.back(index))
     t = jnp.where(segment.clock > 0, ts, segment.origin)
     if not system.mass.all():
         y = _on_constraints(system, t, y, segment._replace(past=ended.past))
     y = jnp.where(ended.status == OK, y, jnp.nan)
     return Samples(t, y, segment.params, ended.past, ended.status, ended.step)
+
+
+class _Order(NamedTuple):
+    """The order of samples in time. Mostly they are asked for in it, and then nothing is sorted.
+
+    Args:
+        ascending: Whether every lane asks for its samples in order of time.
+        forwards: Which sample comes first, second, ...
+        backwards: Where each then stands.
+    """
+
+    ascending: Bool[Array, ""]
+    forwards: Int[Array, "sample lane"]
+    backwards: Int[Array, "sample lane"]
+
+    @classmethod
+    def of(cls, ts: Float[Array, "sample lane"]) -> _Order:
+        ts = lax.stop_gradient(ts)
+        ascending = jnp.all(ts[1:] >= ts[:-1])
+        here = jnp.broadcast_to(jnp.arange(ts.shape[0])[:, None], ts.shape)
+
+        def in_order() -> tuple[Array, Array]:
+            forwards = jnp.argsort(ts, axis=0)
+            return forwards, jnp.argsort(forwards, axis=0)
+
+        return cls(ascending, *lax.cond(ascending, lambda: (here, here), in_order))
+
+    def forth(self, x: Float[Array, "sample *row lane"]) -> Float[Array, "sample *row lane"]:
+        """From the order asked for to that of time."""
+        return self._taken(x, self.forwards)
+
+    def back(self, x: Float[Array, "sample *row lane"]) -> Float[Array, "sample *row lane"]:
+        """From the order of time to that asked for."""
+        return self._taken(x, self.backwards)
+
+    def _taken(self, x: Array, order: Array) -> Array:
+        wide = order.reshape(order.shape[0], *[1] * (x.ndim - 2), order.shape[1])
+        return lax.cond(self.ascending, lambda: x, lambda: jnp.take_along_axis(x, wide, axis=0))
 
 
 def _on_constraints(system: System, t: Array, y: Array, segment: Segment) -> Float[Array, "state sample lane"]:

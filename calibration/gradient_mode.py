@@ -15,7 +15,11 @@ GRADIENTS = ("auto", "reverse", "forward")
 
 MOST_FORWARD = 2
 """Parameters of the mechanism up to which sensitivities are cheaper than the adjoint, however many lanes there are
-(measured: 0.8 of its time for 2; for 6 to 13, 0.4 to 1.3 with one vector and 1.5 to 2.4 with eight)."""
+(measured: 0.8 of its time for 2; for 6 to 13, 1.5 to 2.4 with eight vectors)."""
+
+MOST_CARRIED = 100
+"""Parameters of the mechanism times states up to which they are cheaper for one lane by itself, and compile in half the
+time (measured, times of the adjoint: 0.6 at 8, 0.9 at 48, 0.6 and 0.8 at 60, 1.1 at 108, 1.2 at 144)."""
 
 
 def check_gradient(mode: str) -> str:
@@ -30,9 +34,13 @@ def check_gradient(mode: str) -> str:
     return mode
 
 
-def is_forward(mode: str, predictor: Predictor) -> bool:
-    """Whether sensitivities are taken."""
-    return mode == "forward" or (mode == "auto" and predictor.directions <= MOST_FORWARD)
+def is_forward(mode: str, predictor: Predictor, vectors: int) -> bool:
+    """Whether sensitivities are taken, for so many vectors at once."""
+    if mode != "auto" or predictor.directions <= MOST_FORWARD:
+        return mode != "reverse"
+    table = predictor.bindings
+    alone = vectors * len(table.series) == 1 and not table.system.delays
+    return alone and predictor.directions * len(table.system.states) <= MOST_CARRIED
 
 
 def by_sensitivities(

@@ -14,7 +14,6 @@ import numpy as np
 from jax.scipy import stats as jstats
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
-from scipy import stats
 
 from twin.study import Prior
 
@@ -88,6 +87,8 @@ POSITIVE = frozenset({"log_uniform", "log_normal", "log_laplace"})
 
 def distribution(prior: Prior, lower: float, upper: float) -> Any:
     """The family in scipy: of the value, or of its natural logarithm for `POSITIVE` families."""
+    from scipy import stats  # half a second, which problems with bounds alone need not wait for
+
     if prior.family in FLAT:
         return stats.uniform(lower, upper - lower)
     match prior.family.removeprefix("log_"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import jax.numpy as jnp
@@ -111,7 +112,6 @@ class _Axis:
         self.prior, self.lower, self.upper = prior, lower, upper
         self.scale: Scale = scale if prior.linear else "lin"
         self.low, self.high = self._forward(lower), self._forward(upper)
-        self.distribution = distribution(prior, self.low, self.high)
         if prior.family in FLAT:
             self.mass = self.high - self.low if np.isfinite(self.high - self.low) else 1.0
         else:
@@ -123,6 +123,11 @@ class _Axis:
                 where=f"prior {prior.family!r}",
                 expected="location, scale and bounds on one scale (the estimation scale: log10 unless said otherwise)",
             )
+
+    @cached_property
+    def distribution(self) -> Any:
+        """The distribution in scipy, on its axis."""
+        return distribution(self.prior, self.low, self.high)
 
     def _forward(self, bound: float) -> float:
         """A bound on the axis of the distribution."""

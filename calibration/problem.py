@@ -385,7 +385,7 @@ class Problem:
         self, thetas: Float[Array, "draw parameter"]
     ) -> tuple[Float[Array, " draw"], Float[Array, "draw parameter"]]:
         """Log-likelihood and its gradient for many vectors, in the mode that `gradient` says."""
-        if is_forward(self.gradient, self.predictor):
+        if is_forward(self.gradient, self.predictor, len(thetas)):
             values, gradient = by_sensitivities(self.predictor, self.pointwise, thetas)
             return values, jnp.where(jnp.isfinite(values)[:, None], gradient, 0.0)
         return self._by_adjoint(thetas)

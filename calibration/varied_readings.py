@@ -98,7 +98,7 @@ class VariedReadings:
 
     def _value_and_gradient_of_many(self, x: Float[Array, "draw all"]):
         thetas, pointwise = self._split(x)
-        if is_forward(self.problem.gradient, self.problem.predictor):
+        if is_forward(self.problem.gradient, self.problem.predictor, len(thetas)):
             values, gradient = by_sensitivities(self.problem.predictor, pointwise, thetas)
         else:
 

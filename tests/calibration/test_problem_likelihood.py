@@ -16,6 +16,7 @@ from calibration.gradient_mode import GRADIENTS, is_forward
 from twin import Bolus, Experiment
 from twin.errors import ProblemError
 from twin.model import Model
+from twin.model.parts import Observable, Parameter, State
 from twin.precision import float64
 from twin.study import Estimate, Noise, Prior
 
@@ -103,9 +104,33 @@ def test_modes_of_the_gradient_agree(oral: Model, table: pd.DataFrame) -> None:
         for one, other in zip(given[mode], given["reverse"], strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-7)
     assert problems["auto"].predictor.directions == 2
-    assert is_forward("auto", problems["auto"].predictor)
+    assert is_forward("auto", problems["auto"].predictor, vectors=2)
     with pytest.raises(ProblemError, match="the gradient is 'adjoint'"):
         Problem(oral, table, estimates, noise, gradient="adjoint")
+
+
+def test_one_lane_by_itself_takes_sensitivities(table_of_rows: Callable[..., pd.DataFrame]) -> None:
+    rates = {"k1": 1.0, "k2": 0.5, "k3": 0.2}
+    odes = {"A": "-k1 * A", "B": "k1 * A - k2 * B", "C": "k2 * B - k3 * C"}
+    states = [State("A", 1.0), State("B", 0.0), State("C", 0.0)]
+    model = Model(
+        "chain", states, [Parameter(*each) for each in rates.items()], odes=odes, observables=[Observable("read", "C")]
+    )
+    readings = ((1.0, 0.1), (4.0, 0.5), (9.0, 0.6))
+    rows = [("e", subject, "read", t, value) for subject in "ab" for t, value in readings]
+    estimates = [Estimate(name, 0.01, 10.0) for name in rates]
+    one, two = (
+        Problem(model, table_of_rows(some), estimates, {"read": Noise("normal", 0.1)}, **PRECISE)
+        for some in (rows[:3], rows)
+    )
+    assert one.predictor.directions == 3 and len(one.bindings.series) == 1
+    assert is_forward("auto", one.predictor, vectors=1) and not is_forward("auto", one.predictor, vectors=2)
+    assert not is_forward("reverse", one.predictor, vectors=1)
+    assert len(two.bindings.series) == 2 and not is_forward("auto", two.predictor, vectors=1)
+    x = one.nominal
+    alone, both = (one.log_likelihood_and_gradient_many(thetas) for thetas in (x[None], np.stack([x, x])))
+    for first, other in zip(alone, both, strict=True):
+        np.testing.assert_allclose(first[0], other[0], rtol=1e-7)
 
 
 def test_log_prior_and_posterior(problem: Problem) -> None:

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.custom_batching import custom_vmap
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
@@ -22,6 +21,7 @@ from twin.solve.between import Chosen, change, first_state
 from twin.solve.blocks import WHOLE_VECTOR
 from twin.solve.directions import Change, along, plus, times
 from twin.solve.loop import Attempted, Loop, Progress
+from twin.solve.mapped import Mapped
 from twin.solve.method import Along, Method
 from twin.solve.nodes import Nodes, Tolerance
 from twin.solve.rows import put_rows
@@ -90,9 +90,6 @@ def _along_directions(system: System, method: Method, tolerance: Tolerance):
         ended, *tangents = together(schedule, ts, jax.tree.map(lambda x: jnp.expand_dims(x, -2), changes))
         return ended, *(x[..., 0, :] for x in tangents)
 
-    single = custom_vmap(alone)
-
-    @single.def_vmap
     def mapped(size: int, batched, schedule: Schedule, ts: Array, changes: dict[str, Array]):
         if any(jax.tree.leaves(batched[:2])):  # what is integrated is mapped too
             axes = jax.tree.map(lambda x: 0 if x else None, batched)
@@ -105,7 +102,11 @@ def _along_directions(system: System, method: Method, tolerance: Tolerance):
         outputs = ended, *(jnp.moveaxis(x, -2, 0)[:size] for x in tangents)
         return outputs, (jax.tree.map(lambda _: False, ended), True, True)
 
-    return single
+    def shapes(schedule: Schedule, ts: Array, changes: dict[str, Array]):
+        first = jax.eval_shape(lambda *of: Loop(system, method, tolerance, *of).first(), schedule, ts)
+        return first, first.z, first.passed.y
+
+    return Mapped(alone, mapped, shapes)
 
 
 def _next_to_last(x: Array, first: bool, size: int) -> Array:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import sympy as sp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from twin.compile.system import System
 from twin.experiment.actions import Actions, Column
@@ -68,6 +68,10 @@ class Schedule:
     @property
     def lanes(self) -> int:
         return self.borders.shape[1]
+
+    def take(self, lanes: Int[Array, " lane"]) -> Schedule:
+        """The schedule of some lanes."""
+        return jax.tree.map(lambda x: x[..., lanes], self)
 
     def replace(self, **fields: Array) -> Schedule:
         """The schedule with other arrays."""

@@ -17,7 +17,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array
 
-from twin.compile.system import System
+from twin.compile.system import MOST_WRITTEN_OUT, System
 
 BYTES_OF_STAGES = 112 * 2**10
 """Room for the stages of a block; about what a core keeps close by."""
@@ -28,6 +28,11 @@ NUMBERS_OF_A_BLOCK, DIRECTIONS_OF_ONE_LANE, WHOLE_VECTOR = 16, 8, 4
 """Lanes times directions from which tangents fill vector units; directions from which those of one lane do, which then
 waits for no other (measured: 6.3 ms instead of 10.4 with two and 7.3 with four lanes side by side, 18 directions; 4.4
 instead of 7.3 and 9.9 ms, 16 directions); numbers in a vector, which fewer directions need from the lanes."""
+
+FEWEST_TURNS, FEWEST_PLACES, BYTES_OF_TURNS = 4, 4, 32 * 2**10
+"""Lanes at each place one after the other, and places, from which taking turns is worth it: a step of a lane costs
+nearly the same among 4 as among 36, and those of lanes that have ended cost as much (see `docs/performance.md`). And
+bytes of the states at all places, once for every turn, so that the starts of 512 steps of each turn fit on a page."""
 
 AXIS = "lane"
 
@@ -54,6 +59,30 @@ def lanes_per_block(system: System, lanes: int, directions: int = 0) -> int:
         width = min(width, vectors * WHOLE_VECTOR)
     # Equal blocks: as many as are needed, and no more lanes in each than then have to be.
     return math.ceil(lanes / math.ceil(lanes / width))
+
+
+def lanes_in_turn(system: System, lanes: int) -> tuple[int, int]:
+    """Width of the blocks into which so many lanes are cut where they may take turns, and how many go at a time.
+
+    With as many places as lanes nobody takes turns: so do few lanes, which would leave places empty towards the end.
+    """
+    width = lanes_per_block(system, lanes)
+    if system.delays or jax.default_backend() != "cpu":
+        return width, width
+    states = len(system.states)
+    devices = 1 if _spread_already() else jax.device_count()
+    share = math.ceil(lanes / devices)
+    widest = FEWEST_PLACES if states > MOST_WRITTEN_OUT else min(MOST_LANES, BYTES_OF_STAGES // (64 * max(1, states)))
+    places = min(_power_of_two(widest), _power_of_two(share // FEWEST_TURNS))
+    if places < FEWEST_PLACES:
+        return width, width
+    turns = max(FEWEST_TURNS, BYTES_OF_TURNS // (8 * max(1, states) * places))
+    return math.ceil(share / math.ceil(share / (turns * places))), places
+
+
+def _power_of_two(number: int) -> int:
+    """The largest that is not larger; 0 for 0."""
+    return 2 ** (number.bit_length() - 1) if number else 0
 
 
 def _spread_already() -> bool:

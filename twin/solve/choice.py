@@ -94,9 +94,9 @@ def _integrated(
     # The bound is an array, so that one program serves all bounds.
     def run(schedule: Schedule, most: Array) -> tuple[Array, Array]:
         loop, limit = _loop(system, method, tolerance, schedule), jnp.max(most)
-        goes_on = lambda c: loop.goes_on(c) & (c.step < limit)  # noqa: E731
+        goes_on = lambda c: loop.goes_on(c) & (jnp.max(c.step) < limit)  # noqa: E731
         ended = loop.ended(lax.while_loop(goes_on, lambda c: loop.iterate(c)[0], loop.first()))
-        return jnp.broadcast_to(ended.step, ended.status.shape), ended.status
+        return jnp.broadcast_to(jnp.max(ended.step), ended.status.shape), ended.status
 
     width = lanes_per_block(system, schedule.lanes)
     if width >= schedule.lanes:

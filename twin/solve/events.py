@@ -185,7 +185,15 @@ class EventLoop:
         return first <= tolerance, first
 
     def choose(
-        self, step: Array, t: Lanes, y: States, waiting: Waiting, watch: Watch, segment: Segment, tolerance: Lanes
+        self,
+        step: Array,
+        numbers: Array,
+        t: Lanes,
+        y: States,
+        waiting: Waiting,
+        watch: Watch,
+        segment: Segment,
+        tolerance: Lanes,
     ) -> Array:
         """The slot to execute of those that are due.
 
@@ -197,7 +205,7 @@ class EventLoop:
         priority = jnp.where(due, self.program.priorities(self._env(t, y, segment), t)[:, None], -jnp.inf)
         best = due & (priority == jnp.max(priority, axis=(0, 1)))
         if self.program.draws_lots:
-            lot = jnp.where(best & (priority > NO_PRIORITY), _lots(step, best.shape), 0)
+            lot = jnp.where(best & (priority > NO_PRIORITY), _lots(step, numbers, best.shape[:2]), 0)
             best &= lot == jnp.max(jnp.where(best, lot, 0), axis=(0, 1))
         when = jnp.where(best, waiting.due, jnp.inf)
         flat = jnp.argmin(when.reshape(-1, t.shape[0]), axis=0).astype(jnp.int32)
@@ -368,13 +376,14 @@ class EventLoop:
         )
 
 
-def _lots(step: Array, shape: tuple[int, ...]) -> Int[Array, "event slot lane"]:
-    """Numbers that look random, the same in every run: the counter of the loop and the position, mixed.
+def _lots(step: Array, numbers: Array, shape: tuple[int, int]) -> Int[Array, "event slot lane"]:
+    """Numbers that look random, the same in every run: the steps and the number of each lane and the position, mixed.
 
     The mixing is the finaliser of MurmurHash3 (A. Appleby, 2011), which lets every bit of the counter reach every bit
     of the result.
     """
-    x = jnp.arange(1, 1 + np.prod(shape), dtype=jnp.uint32).reshape(shape) * np.uint32(2654435761)
+    x = jnp.arange(1, 1 + np.prod(shape), dtype=jnp.uint32).reshape(*shape, 1) * np.uint32(2654435761)
+    x = x + numbers.astype(jnp.uint32) * np.uint32(2246822519)
     x = x + step.astype(jnp.uint32) * np.uint32(40503) + np.uint32(1)
     x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)

@@ -7,6 +7,7 @@ the starts of the steps of one page (see `twin.solve.integrate`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ class Progress(NamedTuple):
     """Where the integration stands.
 
     Args:
-        step: Attempts made.
+        step: Attempts that each lane made.
         segment: Segment of each lane; beyond the last where it has ended.
         start: Fraction of the segment that lies behind.
         h: Step to attempt next.
@@ -65,7 +66,7 @@ class Progress(NamedTuple):
         past: What delayed terms need.
     """
 
-    step: Array
+    step: Int[Array, " lane"]
     segment: Int[Array, " lane"]
     start: Lanes
     h: Lanes
@@ -112,7 +113,16 @@ class Attempted(NamedTuple):
 
 
 class Loop:
-    """The loop for a system, its schedule and sample times, ascending in every lane."""
+    """The loop for a system, its schedule and sample times, ascending in every lane.
+
+    Args:
+        system: The compiled model.
+        method: A one-step method.
+        tolerance: Tolerances and the bound on steps.
+        schedule: The schedule of the lanes.
+        ts: Their sample times.
+        numbers: Which lanes they are among all of which samples are kept; default: there are no others.
+    """
 
     def __init__(
         self,
@@ -121,8 +131,10 @@ class Loop:
         tolerance: Tolerance,
         schedule: Schedule,
         ts: Float[Array, "sample lane"],
+        numbers: Int[Array, " lane"] | None = None,
     ) -> None:
         self.system, self.method, self.tolerance, self.schedule, self.ts = system, method, tolerance, schedule, ts
+        self.numbers = jnp.arange(schedule.lanes, dtype=jnp.int32) if numbers is None else numbers
         self.step: Step = method.stepper(system)
         self.events = EventLoop(system) if system.events else None
         self.last = schedule.segments - 1
@@ -134,46 +146,74 @@ class Loop:
 
     def goes_on(self, c: Progress) -> Bool[Array, ""]:
         """Whether any lane is under way."""
-        return (c.step < self.tolerance.max_steps) & jnp.any(self.alive(c))
+        return jnp.any(self.alive(c))
 
     def ended(self, c: Progress) -> Progress:
         """The end of the integration, with lanes that were cut short marked."""
-        return c._replace(status=jnp.where(self.alive(c), TOO_MANY_STEPS, c.status))
+        return c._replace(status=jnp.where(self.unfinished(c), TOO_MANY_STEPS, c.status))
 
-    def page(self, c: Progress, nodes: Nodes, limit: Array) -> tuple[Progress, Nodes, Array]:
-        """At most `limit` iterations with the starts of their steps, what came after the last, and their number."""
+    def page(
+        self,
+        c: Progress,
+        nodes: Nodes,
+        limit: Array,
+        first: Array | int = 0,
+        over: Callable[[Progress], Array] | None = None,
+        begins: Bool[Array, " lane"] | None = None,
+    ) -> tuple[Progress, Nodes, Array]:
+        """Iterations with the starts of their steps, and what came after the last.
+
+        Args:
+            c: Where it begins.
+            nodes: Starts of steps so far.
+            limit: Slot before which it ends at the latest.
+            first: Slot of the first step.
+            over: Whether it ends; default: where no lane goes on.
+            begins: Lanes of which this is the first step.
+
+        Returns:
+            Where it ended, the starts of steps, and the slot of what came after the last.
+        """
 
         def body(carry):
             slot, c, nodes = carry
             after, node, _ = self.iterate(c)
+            node = node._replace(begins=None if begins is None else begins & (slot == first))
             return slot + 1, after, _put(nodes, node, slot)
 
-        start = jnp.zeros((), jnp.int32), c, nodes
-        count, c, nodes = lax.while_loop(lambda x: (x[0] < limit) & self.goes_on(x[1]), body, start)
+        goes_on = self.goes_on if over is None else lambda c: self.goes_on(c) & ~over(c)
+        start = jnp.asarray(first, jnp.int32), c, nodes
+        count, c, nodes = lax.while_loop(lambda x: (x[0] < limit) & goes_on(x[1]), body, start)
         # What follows the last step of the page tells the adjoint where that step led.
         choices = self.no_choice()
         if choices is not None:
             choices = choices._replace(locked=self.events.locked(c.watch))  # type: ignore[union-attr]
-        here = jnp.minimum(c.segment, self.last)
-        return c, _put(nodes, self._node(c, here, jnp.zeros_like(c.start), choices), count), count
+        node = self._node(c, jnp.minimum(c.segment, self.last), jnp.zeros_like(c.start), choices)
+        node = node._replace(begins=None if begins is None else jnp.zeros_like(begins))
+        return c, _put(nodes, node, count), count
 
-    def blank(self, c: Progress, slots: int) -> Nodes:
-        """Room for the steps of a page."""
+    def blank(self, c: Progress, slots: int, relayed: bool = False) -> Nodes:
+        """Room for the steps of a page, with what says which lanes they are of where these change."""
         node = self._node(c, c.segment, c.start, self.no_choice())
+        node = node._replace(begins=jnp.zeros(self.schedule.lanes, bool) if relayed else None)
         return jax.tree.map(lambda x: jnp.zeros((slots + 1, *x.shape), x.dtype), node)
 
-    @staticmethod
-    def _node(c: Progress, segment: Array, length: Array, choices: Choices | None) -> Nodes:
-        return Nodes(c.z, segment, c.start, length, c.passed.cursor, choices)
+    def _node(self, c: Progress, segment: Array, length: Array, choices: Choices | None) -> Nodes:
+        return Nodes(c.z, segment, c.start, length, c.passed.cursor, self.numbers, None, choices)
 
     def no_choice(self) -> Choices | None:
         return None if self.events is None else self.events.no_choice(self.schedule.lanes)
 
-    def first(self) -> Progress:
+    def first(self, kept: int | None = None) -> Progress:
+        """Before the first step.
+
+        Args:
+            kept: Number of lanes of which samples are kept; default: those of the loop.
+        """
         lanes = self.schedule.lanes
         z, watch, _, full = first_state(self.system, self.schedule)
         return Progress(
-            step=jnp.zeros((), jnp.int32),
+            step=jnp.zeros(lanes, jnp.int32),
             segment=jnp.zeros(lanes, jnp.int32),
             start=jnp.zeros(lanes),
             h=jnp.zeros(lanes),
@@ -181,7 +221,7 @@ class Loop:
             z=z,
             watch=watch,
             status=jnp.where(full, TOO_MANY_WAITING, OK).astype(jnp.int32),
-            passed=none_passed(self.ts.shape[0], self.states, lanes),
+            passed=none_passed(self.ts.shape[0], self.states, lanes, lanes if kept is None else kept),
             past=self._no_past(z),
         )
 
@@ -201,6 +241,10 @@ class Loop:
 
     def alive(self, c: Progress) -> Bool[Array, " lane"]:
         """Lanes that are still under way."""
+        return self.unfinished(c) & (c.step < self.tolerance.max_steps)
+
+    def unfinished(self, c: Progress) -> Bool[Array, " lane"]:
+        """Lanes that have not come to their end, though they may have made all steps that they may."""
         going = c.segment <= self.last
         if self.events is not None:
             segment, begin, length = at_segment(self.schedule, jnp.minimum(c.segment, self.last))
@@ -269,7 +313,7 @@ class Loop:
         reached = begin + lax.stop_gradient(c.start) * length
         span = Span(reached, length_made * length)
         onward = Progress(
-            step=c.step + 1,
+            step=c.step + active,
             segment=following,
             start=start,
             h=jnp.where(a.moves, proposed, a.wanted),
@@ -277,7 +321,7 @@ class Loop:
             z=z,
             watch=watch,
             status=jnp.where(full & (status == OK), TOO_MANY_WAITING, status),
-            passed=pass_samples(self.ts, c.passed, stands, here, span, y, course),
+            passed=pass_samples(self.ts, c.passed, self.numbers, stands, here, span, y, course),
             past=self._remember(c, t, a, stands, record),
         )
         return onward, self._node(c, here, length_made, choices), Attempted(segment, t, a.h, after, course, span, kept)
@@ -295,7 +339,7 @@ class Loop:
         past = c.past
         if past is None:
             return None
-        put = partial(lax.dynamic_update_index_in_dim, index=c.step, axis=0)
+        put = partial(lax.dynamic_update_index_in_dim, index=jnp.max(c.step), axis=0)
         new = (t, jnp.where(stands, a.h, 0.0), *record)
         return Past(*(put(old, value) for old, value in zip(past[:6], new, strict=True)))
 
@@ -337,7 +381,9 @@ class Loop:
         segment = self._in_force(segment, c)
         t = clock_time(segment, begin, c.start, length)
         y = moved[: self.states]
-        executed = events.choose(c.step, *control((t, y)), self._waiting(c), c.watch, control(segment), close)
+        executed = events.choose(
+            c.step, self.numbers, *control((t, y)), self._waiting(c), c.watch, control(segment), close
+        )
         executed = jnp.where(due & active, executed, -1)
         slots = jnp.arange(events.shape[0] * events.shape[1]).reshape(*events.shape, 1)
         watch = watch._replace(waits=watch.waits & (slots != executed))

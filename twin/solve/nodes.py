@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from twin.solve.events import Choices
 
-OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_STEADY, TOO_MANY_WAITING = 0, 1, 2, 3, 4
+EMPTY, OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_STEADY, TOO_MANY_WAITING = -1, 0, 1, 2, 3, 4
 REASONS = {
     TOO_MANY_STEPS: "more steps than allowed",
     STEP_TOO_SMALL: "the step size became too small (a singularity, or values that are not finite)",
@@ -44,6 +44,8 @@ class Nodes(NamedTuple):
         start: Where in its segment the step begins, as a fraction.
         length: Its length as a fraction of the segment; 0 where the step was rejected or the lane had finished.
         cursor: Number of samples that the lane had passed.
+        numbers: Which lane it is.
+        begins: Whether it is the first step of that lane; None where all lanes are under way from the beginning.
         choices: What was decided about events in each attempt; None if the system has none.
     """
 
@@ -52,6 +54,8 @@ class Nodes(NamedTuple):
     start: Float[Array, "node lane"]
     length: Float[Array, "node lane"]
     cursor: Int[Array, "node lane"]
+    numbers: Int[Array, "node lane"]
+    begins: Bool[Array, "node lane"] | None
     choices: Choices | None
 
 

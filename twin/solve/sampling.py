@@ -22,13 +22,14 @@ class Passed(NamedTuple):
 
     Args:
         cursor: Number of samples that the lane has passed.
-        y: States at the samples, and one row more that nobody reads.
+        y: States at the samples of all lanes, and one row more that nobody reads. Lanes come first: what is written at
+            a time then lies together.
         segment: Segment in which each was passed, likewise.
     """
 
     cursor: Int[Array, " lane"]
-    y: Float[Array, "sample+1 state lane"]
-    segment: Int[Array, "sample+1 lane"]
+    y: Float[Array, "kept sample+1 state"]
+    segment: Int[Array, "kept sample+1"]
 
 
 class Span(NamedTuple):
@@ -43,37 +44,37 @@ class Span(NamedTuple):
     length: Lanes
 
 
-def none_passed(samples: int, states: int, lanes: int) -> Passed:
-    """Before the first step."""
-    return Passed(
-        jnp.zeros(lanes, jnp.int32), jnp.zeros((samples + 1, states, lanes)), jnp.zeros((samples + 1, lanes), jnp.int32)
-    )
+def none_passed(samples: int, states: int, lanes: int, kept: int) -> Passed:
+    """Before the first step of some lanes, of all of which so many are kept."""
+    nowhere = jnp.zeros((kept, samples + 1), jnp.int32)
+    return Passed(jnp.zeros(lanes, jnp.int32), jnp.zeros((kept, samples + 1, states)), nowhere)
 
 
 def pass_samples(
     ts: Float[Array, "sample lane"],
     passed: Passed,
+    numbers: Int[Array, " lane"],
     stands: Bool[Array, " lane"],
     segment: Int[Array, " lane"],
     span: Span,
     y: States,
     course: Course,
 ) -> Passed:
-    """Samples seen after a step, the lanes of which stand or not."""
+    """Samples seen after a step of the lanes of these numbers, which stand or not."""
 
     def put(seen: Passed, due: Array, theta: Lanes) -> Passed:
-        rows = jnp.where(due, seen.cursor, ts.shape[0])  # the last row takes what nobody asked for
-        states = interpolate(theta, y, course)[None]
-        segments = segment[None]
+        # The last row takes what nobody asked for.
+        rows = jnp.where(due, seen.cursor, ts.shape[0]).astype(jnp.int32)
+        states = interpolate(theta, y, course)
 
         # Lane by lane, not as a scatter: a loop with one in it is not compiled as one function on a CPU.
         def of_lane(lane: Array, seen: tuple[Array, Array]) -> tuple[Array, Array]:
-            row, nothing = rows[lane], jnp.int32(0)
-            one = lax.dynamic_slice_in_dim(states, lane, 1, axis=2)
-            here = lax.dynamic_slice_in_dim(segments, lane, 1, axis=1)
+            place = numbers[lane], rows[lane]
+            one = lax.dynamic_slice_in_dim(states, lane, 1, axis=1).reshape(1, 1, -1)
+            here = lax.dynamic_slice_in_dim(segment, lane, 1).reshape(1, 1)
             return (
-                lax.dynamic_update_slice(seen[0], one, (row, nothing, lane)),
-                lax.dynamic_update_slice(seen[1], here, (row, lane)),
+                lax.dynamic_update_slice(seen[0], one, (*place, jnp.int32(0))),
+                lax.dynamic_update_slice(seen[1], here, place),
             )
 
         lanes = jnp.int32(y.shape[1])
@@ -84,7 +85,8 @@ def pass_samples(
 
 def pull_samples(
     ts: Float[Array, "sample lane"],
-    cotangent: Float[Array, "sample state lane"],
+    cotangent: Float[Array, "kept sample+1 state"],
+    numbers: Int[Array, " lane"],
     first: Int[Array, " lane"],
     end: Int[Array, " lane"],
     span: Span,
@@ -100,7 +102,7 @@ def pull_samples(
         due = cursor < end
         row = jnp.minimum(cursor, ts.shape[0] - 1)
         t = jnp.where(due, ts[row, columns], moving.reached)
-        of_value = jnp.where(due, cotangent[row, :, columns].T, 0.0)
+        of_value = jnp.where(due, cotangent[numbers, row].T, 0.0)
         value = lambda y, course, span: interpolate((t - span.reached) / span.length, y, course)  # noqa: E731
         _, pull = jax.vjp(value, course[0], course, moving)  # of the start only its shape matters
         return cursor + due, jax.tree.map(jnp.add, gathered, pull(of_value))

@@ -67,6 +67,7 @@ def with_tangents(
             changes["ts"] = of_ts
         ended, of_z, of_passed = _along_directions(system, method, tolerance)(schedule, ts, changes)
         nothing = jax.tree.map(_no_tangent, ended)
+        of_passed = jnp.moveaxis(of_passed, -1, 0)  # lanes come first where samples are kept
         return ended, nothing._replace(z=of_z, passed=nothing.passed._replace(y=of_passed))
 
     run.defjvp(rule, symbolic_zeros=True)
@@ -104,7 +105,8 @@ def _along_directions(system: System, method: Method, tolerance: Tolerance):
 
     def shapes(schedule: Schedule, ts: Array, changes: dict[str, Array]):
         first = jax.eval_shape(lambda *of: Loop(system, method, tolerance, *of).first(), schedule, ts)
-        return first, first.z, first.passed.y
+        lanes, samples, states = first.passed.y.shape
+        return first, first.z, jax.ShapeDtypeStruct((samples, states, lanes), first.passed.y.dtype)
 
     return Mapped(alone, mapped, shapes)
 
@@ -143,7 +145,7 @@ class _Tangents:
         z = along(start, self.floats, self.of_floats)
         shape = self.directions, self.schedule.lanes
         z = jnp.zeros((c.z.shape[0], *shape)) if z is None else z
-        samples, states, _ = c.passed.y.shape
+        _, samples, states = c.passed.y.shape
         first = _Carried(z, jnp.zeros((samples, states, *shape)), self._place(jnp.zeros_like(c.segment)))
 
         def body(carry):

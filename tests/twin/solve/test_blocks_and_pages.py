@@ -66,7 +66,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pages_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """With pages of 5 steps most steps are integrated again on the way back."""
-    module = sys.modules["twin.solve.integrate"]
+    module = sys.modules["twin.solve.adjoint"]
     function, p = squares(2)
     with float64():
         value, gradient = jax.jit(jax.value_and_grad(function))(p)

@@ -217,7 +217,7 @@ class Predictor:
         schedule = make_schedule(table.system, table.actions, p)
         ts = jnp.repeat(jnp.asarray(table.times), draws, axis=1)
         directions = self.directions if gradient == "forward" else 0
-        samples = integrate(table.system, schedule, self.method, self.tolerance, ts, gradient, directions)
+        samples = integrate(table.system, schedule, self.method, self.tolerance, ts, gradient, directions, draws)
 
         def of_readings(x: Array) -> Array:
             return x.reshape(*x.shape[:-1], len(table.series), draws)[..., table.sample, table.lane, :]

@@ -190,7 +190,9 @@ def run_lanes(
         outputs = system.outputs(expressions, t, t, y, params, samples.past)
         return outputs.reshape(len(expressions), *samples.t.shape), samples.status
 
-    outputs, status = integrate_and_read(system, schedule, method, tolerance, lanes_ts, read, mode, directions or 0)
+    outputs, status = integrate_and_read(
+        system, schedule, method, tolerance, lanes_ts, read, mode, directions or 0, shape[1]
+    )
     return outputs.reshape(len(expressions), ts.shape[0], *shape), status.reshape(shape)
 
 

@@ -181,7 +181,7 @@ class LinearNoiseLikelihood:
         starts = jnp.where(known, trajectory.y[:, np.maximum(at.before, 0)], begin)
         schedule = make_schedule(system, self._actions, jnp.concatenate([p, starts]))
         ts = jnp.repeat(jnp.asarray(at.length)[None], draws, axis=1)
-        samples = integrate(system, schedule, self.problem.method, self.problem.tolerance, ts)
+        samples = integrate(system, schedule, self.problem.method, self.problem.tolerance, ts, alike=draws)
         fine = samples.status == 0
         z = jnp.where(fine, samples.y[:, 0], 0.0).reshape(-1, count, draws)
         names, place = model.state_names, {name: index for index, name in enumerate(system.states)}

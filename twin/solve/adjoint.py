@@ -288,14 +288,8 @@ class _Back:
         index, begun, sweep = lax.while_loop(lambda x: (x[0] > 0) & ~x[1], back, start)
         rows = jnp.where(nodes.begins[index] & begun, numbers, self.relay.lanes)
         done = self._with_first_states(loop, sweep)
-
-        # One by one, since a scatter would take the loop apart.
-        def of_place(place: Array, gathered: dict[str, Array]) -> dict[str, Array]:
-            column = lambda x: lax.dynamic_index_in_dim(x, place, x.ndim - 1, keepdims=False)  # noqa: E731
-            put = lambda all_lanes, x: lax.dynamic_update_index_in_dim(all_lanes, column(x), rows[place], 0)  # noqa: E731
-            return {name: put(gathered[name], done[name]) for name in gathered}
-
-        gathered = lax.fori_loop(jnp.int32(0), jnp.int32(self.relay.places), of_place, gathered)
+        # For the scatter see `Relay.after_leg`.
+        gathered = {name: x.at[rows].set(jnp.moveaxis(done[name], -1, 0)) for name, x in gathered.items()}
         # Before the first step of lanes there is a slot that says where those before them ended.
         return jnp.maximum(index - begun, 0), nodes, sweep, gathered
 

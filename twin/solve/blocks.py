@@ -1,7 +1,8 @@
 """Many lanes as blocks: one after the other on a device, and side by side on several devices.
 
 A block is as wide as vector units and caches like it. Lanes wait only for the slowest of their own block, and since
-lanes are ordered by experiment, those of a block are alike. Several devices (GPUs, or CPU devices as
+lanes are ordered by experiment, those of a block are alike where there are several draws of each; where there are not,
+they take turns (see `twin.solve.relay`). Several devices (GPUs, or CPU devices as
 ``jax_num_cpu_devices`` makes them) share the blocks; nothing in the caller's code changes.
 """
 
@@ -29,10 +30,11 @@ NUMBERS_OF_A_BLOCK, DIRECTIONS_OF_ONE_LANE, WHOLE_VECTOR = 16, 8, 4
 waits for no other (measured: 6.3 ms instead of 10.4 with two and 7.3 with four lanes side by side, 18 directions; 4.4
 instead of 7.3 and 9.9 ms, 16 directions); numbers in a vector, which fewer directions need from the lanes."""
 
-FEWEST_TURNS, FEWEST_PLACES, BYTES_OF_TURNS = 4, 4, 32 * 2**10
-"""Lanes at each place one after the other, and places, from which taking turns is worth it: a step of a lane costs
-nearly the same among 4 as among 36, and those of lanes that have ended cost as much (see `docs/performance.md`). And
-bytes of the states at all places, once for every turn, so that the starts of 512 steps of each turn fit on a page."""
+FEWEST_TURNS, ENOUGH_TURNS, FEWEST_PLACES, BYTES_OF_TURNS = 4, 8, 4, 32 * 2**10
+"""Lanes at each place one after the other from which taking turns is worth it, and from which there are more places
+than the fewest: a step of a lane costs nearly the same among 4 as among 36, and those of lanes that have ended cost as
+much (see `docs/performance.md`). And bytes of the states at all places, once for every turn, so that the starts of 512
+steps of each turn fit on a page."""
 
 AXIS = "lane"
 
@@ -61,21 +63,27 @@ def lanes_per_block(system: System, lanes: int, directions: int = 0) -> int:
     return math.ceil(lanes / math.ceil(lanes / width))
 
 
-def lanes_in_turn(system: System, lanes: int) -> tuple[int, int]:
+def lanes_in_turn(system: System, lanes: int, alike: int = 1) -> tuple[int, int]:
     """Width of the blocks into which so many lanes are cut where they may take turns, and how many go at a time.
 
-    With as many places as lanes nobody takes turns: so do few lanes, which would leave places empty towards the end.
+    With as many places as lanes nobody takes turns: so do few lanes, which would leave places empty towards the end,
+    and draws of the same experiment, which end at about the same time.
+
+    Args:
+        system: The system.
+        lanes: Number of lanes.
+        alike: Draws of one experiment, lane after lane.
     """
     width = lanes_per_block(system, lanes)
-    if system.delays or jax.default_backend() != "cpu":
+    if system.delays or jax.default_backend() != "cpu" or alike >= FEWEST_PLACES:
         return width, width
     states = len(system.states)
     devices = 1 if _spread_already() else jax.device_count()
     share = math.ceil(lanes / devices)
     widest = FEWEST_PLACES if states > MOST_WRITTEN_OUT else min(MOST_LANES, BYTES_OF_STAGES // (64 * max(1, states)))
-    places = min(_power_of_two(widest), _power_of_two(share // FEWEST_TURNS))
-    if places < FEWEST_PLACES:
+    if share < FEWEST_TURNS * FEWEST_PLACES:
         return width, width
+    places = min(_power_of_two(widest), max(FEWEST_PLACES, _power_of_two(share // ENOUGH_TURNS)))
     turns = max(FEWEST_TURNS, BYTES_OF_TURNS // (8 * max(1, states) * places))
     return math.ceil(share / math.ceil(share / (turns * places))), places
 

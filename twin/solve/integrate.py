@@ -61,12 +61,14 @@ def integrate(
     ts: Float[Array, "sample lane"],
     gradient: Literal["reverse", "forward"] = "reverse",
     directions: int = 0,
+    alike: int = 1,
 ) -> Samples:
     """Integrate every lane of a schedule and read the states at sample times.
 
     Arguments are those of `integrate_and_read`, where samples are read as they are.
     """
-    return integrate_and_read(system, schedule, method, tolerance, ts, lambda samples: samples, gradient, directions)
+    keep = lambda samples: samples  # noqa: E731
+    return integrate_and_read(system, schedule, method, tolerance, ts, keep, gradient, directions, alike)
 
 
 def integrate_and_read[T](
@@ -78,6 +80,7 @@ def integrate_and_read[T](
     read: Callable[[Samples], T],
     gradient: Literal["reverse", "forward"] = "reverse",
     directions: int = 0,
+    alike: int = 1,
 ) -> T:
     """Integrate every lane of a schedule and read the states at sample times.
 
@@ -95,9 +98,10 @@ def integrate_and_read[T](
         gradient: The mode of differentiation that the result supports: "reverse" (`jax.grad`, `jax.vjp`) or
             "forward" (`jax.jvp`, `jax.jacfwd`).
         directions: How many tangent directions at once will be asked for in forward mode, if that is known.
+        alike: Draws of one experiment, lane after lane, which will take about as many steps.
     """
     if gradient == "reverse":
-        width, places = lanes_in_turn(system, schedule.lanes)
+        width, places = lanes_in_turn(system, schedule.lanes, alike)
     else:
         width = places = lanes_per_block(system, schedule.lanes, directions)
 

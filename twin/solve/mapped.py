@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jax.tree_util import PyTreeDef
 
 from twin.precision import in_float64
 
 type Tree = Any
+"""Arrays in containers, or how they are contained."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Mapped:
         avals = tuple(jax.core.ShapedArray(x.shape, x.dtype) for x in shapes)
         return jax.tree.unflatten(results, _mapped.bind(*leaves, of=self, tree=tree, avals=avals))
 
-    def flat(self, tree: PyTreeDef, leaves) -> list:
+    def flat(self, tree: Tree, leaves) -> list:
         """The function on leaves."""
         return jax.tree.leaves(self.function(*jax.tree.unflatten(tree, leaves)))
 
@@ -54,14 +54,14 @@ _mapped.def_abstract_eval(lambda *_, of, tree, avals: list(avals))
 
 
 @in_float64  # lowered where the caller compiles, who may have the switch off
-def _lowered(*leaves, of: Mapped, tree: PyTreeDef, avals):
+def _lowered(*leaves, of: Mapped, tree: Tree, avals):
     return of.flat(tree, leaves)
 
 
 mlir.register_lowering(_mapped, mlir.lower_fun(_lowered, multiple_results=True))
 
 
-def _batched(leaves, axes, *, of: Mapped, tree: PyTreeDef, avals):
+def _batched(leaves, axes, *, of: Mapped, tree: Tree, avals):
     is_mapped = [axis is not None for axis in axes]
     size = next(x.shape[axis] for x, axis, one in zip(leaves, axes, is_mapped, strict=True) if one)
     first = [jnp.moveaxis(x, axis, 0) if one else x for x, axis, one in zip(leaves, axes, is_mapped, strict=True)]
@@ -69,7 +69,7 @@ def _batched(leaves, axes, *, of: Mapped, tree: PyTreeDef, avals):
     return jax.tree.leaves(results), [0 if one else None for one in jax.tree.leaves(which)]
 
 
-def _pushed(leaves, tangents, *, of: Mapped, tree: PyTreeDef, avals):
+def _pushed(leaves, tangents, *, of: Mapped, tree: Tree, avals):
     tangents = [ad.instantiate_zeros(x) for x in tangents]
     return jax.jvp(lambda *x: of.flat(tree, x), leaves, tangents)
 

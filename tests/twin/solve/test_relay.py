@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import jax
@@ -143,3 +146,34 @@ def test_how_many_take_turns(lanes: int, expected: tuple[int, int]) -> None:
     assert blocks.lanes_in_turn(system, lanes) == expected
     width = blocks.lanes_per_block(system, lanes)
     assert blocks.lanes_in_turn(system, lanes, alike=lanes) == (width, width)  # draws end at about the same time
+
+
+def test_turns_on_two_devices() -> None:
+    """Each device has its share of the lanes, which take turns there."""
+    script = """
+import jax, jax.numpy as jnp, numpy as np, twin
+from twin.compile.system import compile_model
+from twin.experiment.actions import collect_actions
+from twin.experiment.schedule import make_schedule
+from twin.solve import Tolerance, blocks, integrate, method_named
+
+decay = twin.Model("decay", [twin.State("A", 1.0)], [twin.Parameter("k", 1.0)], odes={"A": "-k*A"})
+system = compile_model(decay)
+actions = collect_actions(system, [twin.Experiment()], [1.0])
+
+def total(k):
+    schedule = make_schedule(system, actions, k[None, None])
+    return integrate(system, schedule, method_named("rodas5p"), Tolerance(1e-9, 1e-12), jnp.ones((1, len(k)))).y.sum()
+
+k = np.geomspace(0.1, 100.0, 45)
+with twin.float64():
+    assert jax.device_count() == 2 and blocks.lanes_in_turn(system, len(k)) == (23, 4)
+    value, gradient = jax.jit(jax.value_and_grad(total))(k)
+np.testing.assert_allclose(value, np.exp(-k).sum(), rtol=1e-7)
+np.testing.assert_allclose(gradient, -np.exp(-k), rtol=1e-5, atol=1e-9)
+print("same")
+"""
+    settings = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "CYTOTWIN_NO_CACHE": "1"}
+    command, settings = [sys.executable, "-c", script], {**os.environ, "JAX_PLATFORMS": "cpu", **settings}
+    answer = subprocess.run(command, capture_output=True, text=True, env=settings, check=False)
+    assert answer.stdout.strip() == "same", answer.stderr[-2000:]

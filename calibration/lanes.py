@@ -93,10 +93,22 @@ class _OpenProgram:
         code, shape = jax.make_jaxpr(self._function, return_shape=True)(*shapes)
         if any(isinstance(x, jax.core.Tracer) for x in code.consts):
             return None
-        arrays, tree = list(code.consts), jax.tree.structure(shape)
+        # Unsigned integers are the patterns of large systems, thousands of them: they are code, as they are in
+        # `calibration.shared_program`.
+        numbers = [index for index, x in enumerate(code.consts) if x.dtype.kind != "u"]
+        arrays, tree = [code.consts[index] for index in numbers], jax.tree.structure(shape)
         first = self._first.setdefault(_double(), arrays)
-        places = [next((place for place, y in enumerate(first) if _same(x, y)), None) for x in arrays]
-        flat = jax.jit(lambda arrays, rows: jaxpr_as_fun(ClosedJaxpr(code.jaxpr, arrays))(*rows))
+        itself = {id(y): place for place, y in enumerate(first)}
+        alike = lambda x: next((place for place, y in enumerate(first) if _same(x, y)), None)  # noqa: E731
+        places = [itself[id(x)] if id(x) in itself else alike(x) for x in arrays]
+
+        @jax.jit
+        def flat(arrays: list, rows: list) -> list:
+            constants = list(code.consts)
+            for index, x in zip(numbers, arrays, strict=True):
+                constants[index] = x
+            return jaxpr_as_fun(ClosedJaxpr(code.jaxpr, constants))(*rows)
+
         return _Opened(lambda arrays, rows: jax.tree.unflatten(tree, flat(arrays, list(rows))), arrays, places)
 
 
@@ -106,7 +118,7 @@ def _double() -> bool:
 
 def _same(x: Any, y: Any) -> bool:
     """Whether one array may stand for the other."""
-    return x is y or (jnp.shape(x) == jnp.shape(y) and x.dtype == y.dtype and bool(np.array_equal(x, y)))
+    return jnp.shape(x) == jnp.shape(y) and x.dtype == y.dtype and bool(np.array_equal(x, y))
 
 
 def differentiable(

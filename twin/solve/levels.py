@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from twin.compile.sparse_map import rows_of
 from twin.solve.rows import put_rows
 from twin.solve.sparse_lu import Pivot, Position
 
@@ -79,15 +80,15 @@ class _Sums:
     def __call__(self, a: Array, b: Array) -> Array:
         parts = []
         for _, left, right in self._groups:
-            total = a[left[:, 0]] * b[right[:, 0]]
+            total = rows_of(a, left[:, 0]) * rows_of(b, right[:, 0])
             for k in range(1, left.shape[1]):
-                total = total + a[left[:, k]] * b[right[:, k]]
+                total = total + rows_of(a, left[:, k]) * rows_of(b, right[:, k])
             parts.append(total)
         if self._some_without:
             parts.append(jnp.zeros((1, *a.shape[1:]), a.dtype))
         if len(parts) == 1 and (self._where == np.arange(len(self._where))).all():
             return parts[0]
-        return jnp.concatenate(parts)[self._where]
+        return rows_of(jnp.concatenate(parts), self._where)
 
 
 class _Level(NamedTuple):
@@ -184,11 +185,11 @@ class Levels:
         a = jnp.concatenate([-entries, jnp.zeros((1, *lanes), entries.dtype)])
         values = jnp.zeros((self.entries + 1, *lanes), entries.dtype)
         for first, states, lower, given, updates, pivot_of_lower in self._levels:
-            raw, pivots = a[given], len(states)
+            raw, pivots = rows_of(a, given), len(states)
             if updates:
                 raw = raw - updates(values, values)
-            inverse = lax.optimization_barrier(1.0 / (raw[:pivots] + diagonal[states]))
-            scaled = raw[pivots : pivots + lower] * inverse[pivot_of_lower]
+            inverse = lax.optimization_barrier(1.0 / (raw[:pivots] + rows_of(diagonal, states)))
+            scaled = raw[pivots : pivots + lower] * rows_of(inverse, pivot_of_lower)
             new = jnp.concatenate([inverse, scaled, raw[pivots + lower :]])
             values = put_rows(values, lax.optimization_barrier(new), first)
         return Factors(values, self._inverse(a, diagonal, values))
@@ -196,7 +197,7 @@ class Levels:
     def _inverse(self, a: Array, diagonal: States, values: Array) -> Array:
         """Inverse of the dense block that remains."""
         size = len(self.tail)
-        block = a[self._dense_given]
+        block = rows_of(a, self._dense_given)
         if self._dense_update:
             block = block - self._dense_update(values, values)
         block = block.reshape(size, size, *a.shape[1:])
@@ -217,7 +218,7 @@ class Levels:
     ) -> States:
         entries, inverse = factors
         zero = jnp.zeros((1, *right.shape[1:]), right.dtype)
-        x = lax.optimization_barrier(jnp.concatenate([right[self.states], zero]))
+        x = lax.optimization_barrier(jnp.concatenate([rows_of(right, self.states), zero]))
         for level, sums in enumerate(down):
             begin, end = self.borders[level : level + 2]
             if begin == end:
@@ -241,7 +242,7 @@ class Levels:
                 new = new * self._inverse_pivots(entries, level)
             if sums or not transposed:
                 x = put_rows(x, lax.optimization_barrier(new), begin)
-        return lax.optimization_barrier(x[self.back])
+        return lax.optimization_barrier(rows_of(x, self.back))
 
     def _inverse_pivots(self, entries: Array, level: int) -> Array:
         first = self._levels[level].first

@@ -6,6 +6,7 @@ operations in it; beyond, arrays hold the pivots that can be eliminated together
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -60,7 +61,13 @@ def linear_system(mass: np.ndarray, pattern: Sequence[Position]) -> LinearSystem
         mass: Diagonal of M, ones and zeros.
         pattern: Positions of the non-zeros of J.
     """
-    size = len(mass)
+    return _of_pattern(tuple(mass.tolist()), tuple(pattern))
+
+
+@functools.lru_cache(maxsize=64)
+def _of_pattern(mass_entries: tuple[float, ...], pattern: tuple[Position, ...]) -> LinearSystem:
+    """The same; a program asks several times, and what is the same object it holds once."""
+    mass, size = np.array(mass_entries), len(mass_entries)
     positions = {*pattern, *((i, i) for i in np.flatnonzero(mass).tolist())}
     if all((i, i) in positions for i in range(size)):
         order = elimination_order(size, positions)

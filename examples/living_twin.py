@@ -53,7 +53,8 @@ def width(of: twin.Twin) -> float:
 widths = [width(live)]
 print(f"calibrated to {len(live.readings)} readings: 90 % band at {DUE} h {widths[0]:.2f} mg/L wide")
 for _, reading in later.iterrows():
-    live = live.update(reading.to_frame().T.astype({"time": float, "value": float}))
+    # Particles move until they have forgotten where they were resampled, which the default of 200 moves may not do.
+    live = live.update(reading.to_frame().T.astype({"time": float, "value": float}), most_moves=1000)
     widths.append(width(live))
     print(f"  {reading['time']:5.2f} h, {reading['value']:4.2f} mg/L: {widths[-1]:.2f}; {live.ess:.0f} particles count")
 

@@ -107,7 +107,7 @@ def test_tens_of_molecules_have_the_posterior_of_the_master_equation() -> None:
     from test_noisy_posteriors import assert_moments
 
     problem = birth_death.problem(start=20.0, into=20.0, sd=2.0, rtol=1e-6, atol=1e-8)
-    tree = sample_langevin(problem, seed=1, dt=0.05, warmup=400, draws=500, quiet=True)
+    tree = sample_langevin(problem, seed=1, dt=0.05, warmup=400, draws=1500, quiet=True)
     wanted = birth_death.moments_on_grid(
         problem, lambda theta: birth_death.by_master_equation(problem, np.append(theta, np.log10(2.0)), 20, most=110)
     )

@@ -21,6 +21,7 @@ from twin.compile.system import System
 from twin.errors import UnsupportedModelError
 from twin.experiment.schedule import Schedule
 from twin.solve.between import Chosen, change, first_state
+from twin.solve.blocks import BYTES_OF_TURNS
 from twin.solve.events import EventLoop
 from twin.solve.loop import Loop
 from twin.solve.method import Method, Step
@@ -32,9 +33,9 @@ from twin.solve.sampling import Span, none_passed, pull_samples
 from twin.solve.segments import at_segment, clock_time
 from twin.solve.sensitivities import DIFFERENTIABLE
 
-MEMORY_FOR_A_PAGE = 16 * 2**20
 LONGEST_PAGE, SHORTEST_PAGE = 512, 32
-"""Bytes and steps of a page, the latter for each lane that has a place in turn. Up to the longest, steps are stored
+MEMORY_FOR_A_PAGE = LONGEST_PAGE * BYTES_OF_TURNS
+"""Steps and bytes of a page, the former for each lane that has a place in turn. Up to the longest, steps are stored
 once and never integrated again."""
 
 

@@ -52,8 +52,7 @@ def lanes_per_block(system: System, lanes: int, directions: int = 0) -> int:
         return lanes
     if jax.default_backend() != "cpu":
         return math.ceil(lanes / devices)
-    fitting = BYTES_OF_STAGES // (64 * max(1, len(system.states)))
-    width = max(FEWEST_LANES, min(MOST_LANES, fitting))
+    width = max(FEWEST_LANES, _fitting(system))
     if directions >= DIRECTIONS_OF_ONE_LANE:
         return 1
     if directions:
@@ -80,12 +79,17 @@ def lanes_in_turn(system: System, lanes: int, alike: int = 1) -> tuple[int, int]
     states = len(system.states)
     devices = 1 if _spread_already() else jax.device_count()
     share = math.ceil(lanes / devices)
-    widest = FEWEST_PLACES if states > MOST_WRITTEN_OUT else min(MOST_LANES, BYTES_OF_STAGES // (64 * max(1, states)))
+    widest = FEWEST_PLACES if states > MOST_WRITTEN_OUT else _fitting(system)
     if share < FEWEST_TURNS * FEWEST_PLACES:
         return width, width
     places = min(_power_of_two(widest), max(FEWEST_PLACES, _power_of_two(share // ENOUGH_TURNS)))
     turns = max(FEWEST_TURNS, BYTES_OF_TURNS // (8 * max(1, states) * places))
     return math.ceil(share / math.ceil(share / (turns * places))), places
+
+
+def _fitting(system: System) -> int:
+    """Lanes whose stages fit into the room for them."""
+    return min(MOST_LANES, BYTES_OF_STAGES // (64 * max(1, len(system.states))))
 
 
 def _power_of_two(number: int) -> int:

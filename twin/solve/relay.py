@@ -154,7 +154,7 @@ class Relay:
     def run(self) -> Ended:
         """Integrates every lane to its end."""
         if self.alone:
-            return Ended.of(Loop(self.system, self.method, self.tolerance, self.schedule, self.ts).run())
+            return Ended.of(self.loop(jnp.arange(self.lanes)).run())
 
         def leg(carry: tuple[Standing, Tally]) -> tuple[Standing, Tally]:
             at, tally = carry

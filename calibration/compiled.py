@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from calibration.shared_program import SharedProgram
+from twin.collector import collector_paused
 from twin.precision import float64
 
 
@@ -50,18 +51,18 @@ def compiled[**P, R](method: Callable[P, R]) -> Callable[P, R]:
 
     Without it, every call with numbers would build new closures and compile its loops anew.
     """
-    name = method.__name__
+    name, traced = method.__name__, collector_paused()(method)
 
     def program(owner: Owner) -> Callable:
         # Not shared: a call at one vector may take no longer than what sharing costs.
-        return kept_program(owner, name, lambda: functools.partial(method, owner), shared=False)  # type: ignore[arg-type]
+        return kept_program(owner, name, lambda: functools.partial(traced, owner), shared=False)  # type: ignore[arg-type]
 
     @functools.wraps(method)
     def call(owner: Any, *given: Any):
         with float64():
             arrays = [jnp.asarray(x, dtype=jnp.float64) for x in given]
             if any(isinstance(x, jax.core.Tracer) for x in arrays):
-                return method(owner, *arrays)  # type: ignore[call-arg]
+                return traced(owner, *arrays)  # type: ignore[call-arg]
             return program(owner)(*arrays)
 
     return call  # type: ignore[return-value]

@@ -18,6 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
+from twin.collector import collector_paused
 from twin.errors import ProblemError
 
 type Vector = Float[Array, " parameter"]
@@ -88,6 +89,7 @@ class _OpenProgram:
             self._kept[key] = self._open(rows)
         return self._kept[key]
 
+    @collector_paused()
     def _open(self, rows: Sequence[Array]) -> _Opened | None:
         shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in rows]
         code, shape = jax.make_jaxpr(self._function, return_shape=True)(*shapes)

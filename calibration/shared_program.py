@@ -21,6 +21,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array
 
+from twin.collector import collector_paused
+
 MOST_PROGRAMS = 128
 """Programs that are kept, those used last: one has a few megabytes of machine code."""
 
@@ -49,6 +51,7 @@ class SharedProgram:
             self._bound[key] = self._bind(given)
         return self._bound[key](*given)
 
+    @collector_paused()
     def _bind(self, given: tuple[Any, ...]) -> Callable:
         """The function for arguments of these shapes."""
         if isinstance(jnp.zeros(()), jax.core.Tracer):  # Part of a larger program: there is nothing to compile.

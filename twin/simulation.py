@@ -16,6 +16,7 @@ import sympy as sp
 import xarray as xr
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from twin.collector import collector_paused
 from twin.compile.system import System, compile_model
 from twin.errors import ExperimentError, ModelError, SimulationError, TwinWarning, UnitError, suggestion
 from twin.experiment.actions import Actions, collect_actions
@@ -164,6 +165,7 @@ def evenly(count: int) -> Int[np.ndarray, " tried"]:
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3), static_argnames=("directions",))
+@collector_paused()
 def run_lanes(
     system: System,
     method: Method,

@@ -13,6 +13,7 @@ from calibration.petab.files import open_problem
 from calibration.petab.version1 import read_version_1
 from calibration.petab.version2 import read_version_2
 from calibration.problem import Problem
+from twin.collector import collector_paused
 from twin.errors import FormulaError, ModelError
 from twin.exchange.sbml import read_sbml
 from twin.model import Model
@@ -21,6 +22,7 @@ TOLERANCE = {"rtol": 1e-8, "atol": 1e-12, "max_steps": 10_000}
 """Tighter than `Problem`'s own: the units of the states are unknown, and reference values ask for it."""
 
 
+@collector_paused()
 def read_petab(path: str | PathLike[str], **arguments: Any) -> Problem:
     """Reads a calibration problem in PEtab, version 1 or 2, with a model in SBML.
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import sympy as sp
 from jaxtyping import Array
 
+from twin.compile.arithmetic import add, divide, multiply
 from twin.compile.switches import MIDDLE, TIME, decide_by_segment
 from twin.errors import UnsupportedModelError
 
@@ -57,8 +58,8 @@ _UNARY: dict[type, Callable] = {
     sp.gamma: jax.scipy.special.gamma,
 }
 _FOLD: dict[type, Callable] = {
-    sp.Add: operator.add,
-    sp.Mul: operator.mul,
+    sp.Add: add,
+    sp.Mul: multiply,
     sp.Min: jnp.minimum,
     sp.Max: jnp.maximum,
     sp.And: jnp.logical_and,
@@ -211,10 +212,10 @@ class _Walker:
                 below.append(self.walk(1 / factor))
             else:
                 above.append(self.walk(factor))
-        numerator = functools.reduce(operator.mul, above, 1.0)
+        numerator = functools.reduce(multiply, above) if above else 1.0
         if not below:
-            return numerator
-        return numerator / functools.reduce(operator.mul, below)
+            return numerator  # type: ignore[return-value]
+        return divide(numerator, functools.reduce(multiply, below))
 
 
 def _refuse_unknown(expressions: Sequence[sp.Basic]) -> None:

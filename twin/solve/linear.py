@@ -17,6 +17,7 @@ from jax import lax
 from jax.scipy.linalg import lu_factor, lu_solve
 from jaxtyping import Array, Float
 
+from twin.compile.arithmetic import add, multiply, negative
 from twin.compile.sparse_map import SparseMap
 from twin.solve import sparse_lu
 from twin.solve.levels import Factors, Levels, dense_tail
@@ -114,15 +115,16 @@ class Sparse:
         return jnp.stack(sparse_lu.solve_transposed(factors, self.order, right))
 
     def product(self, entries: Entries, shift: Lanes, x: States) -> States:
-        rows: list = [0.0] * x.shape[0]
+        states, rows = list(x), {}
         for (i, j), value in self._matrix(entries, shift).items():
-            rows[i] = rows[i] + value * x[j]
-        return jnp.stack(rows)
+            term = multiply(value, states[j])
+            rows[i] = add(rows[i], term) if i in rows else term
+        return jnp.stack([rows.get(i, jnp.zeros_like(x[i])) for i in range(len(states))])
 
     def _matrix(self, entries: Entries, shift: Lanes) -> dict[Position, Lanes]:
-        matrix = {position: -value for position, value in zip(self.pattern, entries, strict=True)}
+        matrix = {position: negative(value) for position, value in zip(self.pattern, entries, strict=True)}
         for i in np.flatnonzero(self.mass).tolist():
-            matrix[i, i] = matrix.get((i, i), 0.0) + shift
+            matrix[i, i] = add(matrix[i, i], shift) if (i, i) in matrix else shift
         return matrix
 
 

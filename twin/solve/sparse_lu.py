@@ -17,6 +17,8 @@ from typing import NamedTuple
 from jax import lax
 from jaxtyping import Array, Float
 
+from twin.compile.arithmetic import divide, multiply, subtract
+
 type Lanes = Float[Array, " lane"]
 type Position = tuple[int, int]
 
@@ -56,12 +58,12 @@ def factorise(matrix: Mapping[Position, Lanes], order: tuple[Pivot, ...]) -> Fac
     entries = dict(matrix)
     inverse_pivots = {}
     for pivot, rows, columns in order:
-        inverse_pivots[pivot] = 1.0 / entries[pivot, pivot]
+        inverse_pivots[pivot] = divide(1.0, entries[pivot, pivot])
         for i in rows:
-            multiplier = entries[i, pivot] = entries[i, pivot] * inverse_pivots[pivot]
+            multiplier = entries[i, pivot] = multiply(entries[i, pivot], inverse_pivots[pivot])
             for j in columns:
-                update = multiplier * entries[pivot, j]
-                entries[i, j] = entries[i, j] - update if (i, j) in entries else -update
+                update = multiply(multiplier, entries[pivot, j])
+                entries[i, j] = subtract(entries[i, j], update) if (i, j) in entries else lax.neg(update)
     return Factors(entries, inverse_pivots)
 
 
@@ -74,13 +76,13 @@ def solve(factors: Factors, order: tuple[Pivot, ...], right_hand_side: Iterable[
     x = list(right_hand_side)
     for pivot, rows, _ in order:
         for i in rows:
-            x[i] = x[i] - factors.entries[i, pivot] * x[pivot]
+            x[i] = subtract(x[i], multiply(factors.entries[i, pivot], x[pivot]))
     x = lax.optimization_barrier(x)
     for pivot, _, columns in reversed(order):
         total = x[pivot]
         for j in columns:
-            total = total - factors.entries[pivot, j] * x[j]
-        x[pivot] = total * factors.inverse_pivots[pivot]
+            total = subtract(total, multiply(factors.entries[pivot, j], x[j]))
+        x[pivot] = multiply(total, factors.inverse_pivots[pivot])
     return lax.optimization_barrier(x)
 
 
@@ -88,11 +90,11 @@ def solve_transposed(factors: Factors, order: tuple[Pivot, ...], right_hand_side
     """Solution of the transposed system."""
     x = list(right_hand_side)
     for pivot, _, columns in order:
-        x[pivot] = x[pivot] * factors.inverse_pivots[pivot]
+        x[pivot] = multiply(x[pivot], factors.inverse_pivots[pivot])
         for j in columns:
-            x[j] = x[j] - factors.entries[pivot, j] * x[pivot]
+            x[j] = subtract(x[j], multiply(factors.entries[pivot, j], x[pivot]))
     x = lax.optimization_barrier(x)
     for pivot, rows, _ in reversed(order):
         for i in rows:
-            x[pivot] = x[pivot] - factors.entries[i, pivot] * x[i]
+            x[pivot] = subtract(x[pivot], multiply(factors.entries[i, pivot], x[i]))
     return lax.optimization_barrier(x)

@@ -1,11 +1,10 @@
-"""Local optimisation of many vectors at once, each with entries of its own that are held, or a term of its own.
+"""Local optimisation of many vectors at once, each with entries of its own that are held, or a surface of its own.
 
 The steps are those of a fit along the bounds (`trust_region`); a held entry has neither slope nor curvature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,11 +13,8 @@ from jaxtyping import Bool, Float, Int
 from calibration.optimise.along_bounds import promised, steps_along_bounds
 from calibration.optimise.lanes import CONVERGED, RUNNING, Rules
 from calibration.optimise.objective import Evaluation, Look, RegionObjective
-from calibration.optimise.trust_region import LAST_RADIUS, TrustRegions, first_regions, region_step
+from calibration.optimise.trust_region import LAST_RADIUS, Same, Surface, TrustRegions, first_regions, region_step
 from twin.progress import Progress
-
-type Extra = Callable[[Evaluation, np.ndarray, np.ndarray], Evaluation]
-"""From an evaluation, its vectors and the starts that they belong to, to the evaluation with a further term."""
 
 
 @dataclass
@@ -49,7 +45,7 @@ def minimise(
     tolerance: float,
     line: Progress,
     fixed: Bool[np.ndarray, "start parameter"] | None = None,
-    extra: Extra | None = None,
+    own: Surface | None = None,
 ) -> Run:
     """Minimise from every start.
 
@@ -64,7 +60,7 @@ def minimise(
             step gains more and one of the usual length promises less.
         line: Progress to update.
         fixed: Entries that each start keeps as they are; default none.
-        extra: Adds to every evaluation a term that differs between starts; `at` has it already.
+        own: What each start minimises, if not the objective; `at` is an evaluation of it.
     """
     held = np.zeros(theta.shape, dtype=bool) if fixed is None else fixed
     rules = Rules(lower, upper, iterations, tolerance, retire=False)
@@ -77,7 +73,7 @@ def minimise(
         gradient=np.nan_to_num(state.gradient),
         curvature=np.nan_to_num(state.curvature),
     )
-    surface = _Own(objective, held, extra)
+    surface = _Held(Same(objective) if own is None else own, held)
     for iteration in range(iterations - 1):
         active = np.flatnonzero(state.status == RUNNING)
         if not len(active):
@@ -96,20 +92,19 @@ def minimise(
     return Run(state.theta, whole, state.evaluations, _converged(state, rules))
 
 
-class _Own:
-    """The surface on which each start has held entries, or a term, of its own.
+class _Held:
+    """The surface on which each start holds entries of its own; those that still run are numbered anew.
 
     Args:
-        objective: What all have in common.
+        surface: What the starts minimise.
         held: Entries that each start keeps as they are.
-        extra: Adds their terms.
 
     Attributes:
         evaluated: Starts whose steps were evaluated in this iteration, with what pulls at held entries, if any was.
     """
 
-    def __init__(self, objective: RegionObjective, held: np.ndarray, extra: Extra | None) -> None:
-        self.objective, self.held, self.extra = objective, held, extra
+    def __init__(self, surface: Surface, held: np.ndarray) -> None:
+        self.surface, self.held = surface, held
         self.evaluated: tuple[np.ndarray, Evaluation] | None = None
 
     def begin(self, active: Int[np.ndarray, " start"]) -> None:
@@ -117,14 +112,10 @@ class _Own:
         self._active, self.evaluated = active, None
 
     def look(self, thetas: np.ndarray, starts: np.ndarray) -> Look:
-        if self.extra is None:
-            return self.objective.look(thetas)
-        # The term may need what an evaluation gives. The last look is that at the ends of all steps: it is kept.
-        self._at_ends = self.extra(self.objective(thetas), thetas, self._active[starts])
-        return Look(self._at_ends.value, self._at_ends.additive)
+        return self.surface.look(thetas, self._active[starts])
 
     def evaluate(self, thetas: np.ndarray, starts: np.ndarray) -> Evaluation:
-        at = self.objective(thetas) if self.extra is None else Evaluation(*(x[starts] for x in self._at_ends))
+        at = self.surface.evaluate(thetas, self._active[starts])
         self.evaluated = starts, at
         return _without(at, self.held[self._active[starts]])
 

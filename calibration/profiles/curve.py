@@ -35,7 +35,7 @@ class Curve:
         theta: Vector at every point, estimation scale.
         converged: Whether the others' re-optimisation met its tolerance.
         optimum: Where the fit lies.
-        ends: Why the walk ended below and above: "threshold", "bound" (of the quantity), "range" (the model reaches no
+        ends: Why the walk ended below and above: "threshold", "bound" (of the quantity), "range" (no pull moves it
             further), "steps" (out of steps), "failed" (the integration failed beyond) or "jump" (past the threshold,
             but in one leap between points as near as steps become: the edge of a region where solutions blow up, or a
             valley too narrow for the optimiser; the interval may be too short there).
@@ -109,7 +109,7 @@ def judge(
             moved = np.ptp(curve.theta[rows], axis=0) / width
             along = np.flatnonzero(moved >= MOVES_ALONG * stretch / width[index])
             return STRUCTURALLY_NOT, tuple(int(i) for i in along if i != index)
-    if any(end in ("failed", "steps", "jump") for end in curve.ends):
+    if any(end in ("failed", "steps", "jump", "range") for end in curve.ends):
         return otherwise, ()
     return (IDENTIFIABLE if np.isfinite(curve.interval).all() else PRACTICALLY_NOT), ()
 

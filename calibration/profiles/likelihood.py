@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from calibration.optimise.fit import Fit
 from calibration.optimise.local import minimise
@@ -23,10 +23,11 @@ from calibration.optimise.objective import Objective
 from calibration.problem import Problem
 from calibration.profiles.curve import UNDECIDED, Curve, judge
 from calibration.profiles.elimination import along_entry
+from calibration.profiles.entry_pull import EntryPull
 from calibration.profiles.reference import BETTER, Reference, check_level, find_reference, threshold_of
 from calibration.profiles.repair import bypasses
 from calibration.profiles.result import Profiles
-from calibration.profiles.walk import Lane, Point, Solved, point_of, walk
+from calibration.profiles.walk import Asked, Lane, Point, Solved, point_of, walk
 from twin.errors import ProblemError, TwinWarning, suggestion
 from twin.precision import in_float64
 from twin.progress import Progress, progress
@@ -196,31 +197,32 @@ class Walks:
     def _free(self, theta: np.ndarray) -> Bool[np.ndarray, "lane parameter"]:
         return (theta > self.problem.lower) & (theta < self.problem.upper)
 
-    def solve(
-        self, which: Int[np.ndarray, " lane"], targets: np.ndarray, steps: np.ndarray, guesses: np.ndarray
-    ) -> Solved:
-        """Optimise all entries but one, which is held at its target."""
-        lower, upper, rows = self.problem.lower, self.problem.upper, np.arange(len(which))
-        theta = np.clip(guesses, lower, upper)
-        theta[rows, which] = targets
+    def solve(self, asked: Asked) -> Solved:
+        """Optimise all entries but one, which is held at its target or pulled towards it."""
+        lower, upper, rows = self.problem.lower, self.problem.upper, np.arange(len(asked.which))
+        held, which = ~asked.pulled, asked.which
+        theta = np.clip(asked.guesses, lower, upper)
+        theta[rows[held], which[held]] = asked.targets[held]
         fixed = np.zeros(theta.shape, dtype=bool)
-        fixed[rows, which] = True
+        fixed[rows[held], which[held]] = True
+        pull = EntryPull(self.objective, which, asked.targets, asked.pulled, asked.steps)
         run = minimise(
             self.objective,
             theta,
-            self.objective(theta),
+            pull.evaluate(theta, rows),
             lower,
             upper,
             iterations=ITERATIONS,
             tolerance=TOLERANCE,
             line=Progress("", 1, quiet=True),
             fixed=fixed,
+            own=pull,
         )
         self.evaluations += int(run.iterations.sum())
-        free = self._free(run.theta)
-        curvature = [along_entry(run.at.curvature[k], which[k], free[k])[1] for k in rows]
-        slope = run.at.gradient[rows, which]
-        return Solved(targets, run.at.value, slope, np.array(curvature), run.theta, run.converged)
+        at, free = pull.without(run.at, run.theta), self._free(run.theta)
+        curvature = [along_entry(at.curvature[k], which[k], free[k])[1] for k in rows]
+        slope = at.gradient[rows, which]
+        return Solved(run.theta[rows, which], at.value, slope, np.array(curvature), run.theta, run.converged)
 
     def repair(self, threshold: float) -> bool:
         """Re-optimise points that lie above a vector found on another curve; whether some were improved.
@@ -231,17 +233,17 @@ class Walks:
         found = bypasses(self.lanes)
         if not found:
             return False
-        solved = self.solve(
-            np.array([self.lanes[f.lane].which for f in found]),
-            np.array([self.lanes[f.lane].points[f.point].position for f in found]),
-            np.zeros(len(found)),
-            np.stack([f.theta for f in found]),
-        )
+        which = np.array([self.lanes[f.lane].which for f in found])
+        guesses = np.stack([f.theta for f in found])
+        targets = np.array([self.lanes[f.lane].points[f.point].position for f in found])
+        steps = np.abs(guesses[np.arange(len(found)), which] - targets)
+        pulled = np.array([self.lanes[f.lane].pulls for f in found]) & (steps > 0.0)
+        solved = self.solve(Asked(which, targets, steps, guesses, pulled))
         improved = False
         for index, each in enumerate(found):
-            lane = self.lanes[each.lane]
-            if solved.value[index] < lane.points[each.point].value - BETTER:
-                lane.points[each.point] = point_of(solved, index)
+            lane, point = self.lanes[each.lane], point_of(solved, index)
+            if point.value < lane.points[each.point].value - BETTER and lane.fits(point, each.point):
+                lane.points[each.point] = point
                 improved = True
         for lane in self.lanes:
             if lane.end in ("threshold", "jump") and 2.0 * (lane.points[-1].value - lane.points[0].value) < threshold:

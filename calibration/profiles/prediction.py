@@ -15,7 +15,7 @@ References:
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,17 +23,17 @@ import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from calibration.optimise.fit import Fit
 from calibration.optimise.local import minimise
-from calibration.optimise.objective import Evaluation, Objective, without_readings
+from calibration.optimise.objective import Evaluation, Look, Objective, without_readings
 from calibration.problem import Problem
 from calibration.profiles.curve import Curve
 from calibration.profiles.elimination import along_prediction
 from calibration.profiles.likelihood import ITERATIONS, warn_of_better
 from calibration.profiles.reference import BETTER, Reference, check_level, find_reference, threshold_of
-from calibration.profiles.walk import Lane, Point, Solved, walk
+from calibration.profiles.walk import Asked, Lane, Point, Solved, pulling_weight, walk
 from twin.errors import ProblemError, SimulationError, suggestion
 from twin.precision import in_float64
 from twin.progress import Progress, progress
@@ -41,8 +41,6 @@ from twin.progress import Progress, progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PULL = 10.0
-"""Weight of the pull: what it adds to the objective at the beginning of a step."""
 TOLERANCE = 1e-6
 """Of the sum; tighter than for parameters, since the lag behind the target enters the slope."""
 
@@ -218,7 +216,7 @@ class Pulls:
             start = Point(float(value[0, index]), reference.value, 0.0, curvature, reference.theta, True)
             # Where the data say nothing, the first step must not leave all sense: it grows if the rise allows it.
             largest = max(abs(start.position), np.sqrt(threshold_of(0.95) / max(curvature, 1e-300)))
-            self.lanes += [Lane(index, way, [start], tangent, way * np.inf, largest) for way in (-1, 1)]
+            self.lanes += [Lane(index, way, [start], tangent, way * np.inf, largest, pulls=True) for way in (-1, 1)]
 
     def predict(
         self, theta: Float[np.ndarray, "lane parameter"]
@@ -232,40 +230,24 @@ class Pulls:
         value, gradient, ok = (np.concatenate(x) for x in zip(*parts, strict=True))
         return value, gradient, ok
 
-    def solve(
-        self, which: Int[np.ndarray, " lane"], targets: np.ndarray, steps: np.ndarray, guesses: np.ndarray
-    ) -> Solved:
+    def solve(self, asked: Asked) -> Solved:
         """Optimise all entries with the prediction pulled to its target."""
         lower, upper = self.problem.lower, self.problem.upper
-        weight = 2.0 * PULL / steps**2
-
-        def pulled(at: Evaluation, theta: np.ndarray, active: np.ndarray) -> Evaluation:
-            z, gradient, ok = self._of(theta, which[active])
-            off, w = z - targets[active], weight[active]
-            fine = ok & np.isfinite(at.value)
-            pulled_gradient = at.gradient + (w * off)[:, None] * gradient
-            return Evaluation(
-                np.where(fine, at.value + 0.5 * w * off**2, np.inf),
-                at.nllh,
-                pulled_gradient,
-                at.curvature + w[:, None, None] * gradient[:, :, None] * gradient[:, None, :],
-                # A look would cost as much as an evaluation, and the pull bends as well.
-                *without_readings(pulled_gradient),
-            )
-
-        theta = np.clip(guesses, lower, upper)
+        which, targets, weight = asked.which, asked.targets, pulling_weight(asked.steps)
+        theta = np.clip(asked.guesses, lower, upper)
+        pulled = _Pulled(self.objective, self.of, which, targets, weight)
         run = minimise(
             self.objective,
             theta,
-            pulled(self.objective(theta), theta, np.arange(len(which))),
+            pulled.evaluation(theta, np.arange(len(which))),
             lower,
             upper,
             iterations=ITERATIONS,
             tolerance=TOLERANCE,
             line=Progress("", 1, quiet=True),
-            extra=pulled,
+            own=pulled,
         )
-        z, gradient, _ = self._of(run.theta, which)
+        z, gradient, _ = self.of(run.theta, which)
         off = z - targets
         hessian = run.at.curvature - weight[:, None, None] * gradient[:, :, None] * gradient[:, None, :]
         free = (run.theta > lower) & (run.theta < upper)
@@ -279,7 +261,8 @@ class Pulls:
             converged=run.converged,
         )
 
-    def _of(self, theta: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def of(self, theta: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The prediction that each vector is asked for, its gradient, and whether it could be integrated."""
         value, gradient, ok = self.predict(theta)
         rows = np.arange(len(theta))
         fine = ok[rows, which]
@@ -305,6 +288,48 @@ class Pulls:
                 )
             )
         return tuple(curves)
+
+
+class _Pulled:
+    """The objective with every prediction pulled to its target.
+
+    Args:
+        objective: The objective.
+        of: `Pulls.of`.
+        which: The prediction of each lane.
+        targets: Where it is pulled.
+        weight: How strongly.
+    """
+
+    def __init__(self, objective: Objective, of: Callable, which: np.ndarray, targets: np.ndarray, weight: np.ndarray):
+        self.objective, self.of = objective, of
+        self.which, self.targets, self.weight = which, targets, weight
+
+    def evaluation(self, thetas: np.ndarray, lanes: np.ndarray) -> Evaluation:
+        """Objective and pull with derivatives."""
+        at = self.objective(thetas)
+        z, gradient, ok = self.of(thetas, self.which[lanes])
+        off, w = z - self.targets[lanes], self.weight[lanes]
+        fine = ok & np.isfinite(at.value)
+        pulled = at.gradient + (w * off)[:, None] * gradient
+        return Evaluation(
+            np.where(fine, at.value + 0.5 * w * off**2, np.inf),
+            at.nllh,
+            pulled,
+            at.curvature + w[:, None, None] * gradient[:, :, None] * gradient[:, None, :],
+            # The pull bends as well, and steps know nothing of that: they are not bent.
+            *without_readings(pulled),
+        )
+
+    def look(self, thetas: np.ndarray, lanes: np.ndarray) -> Look:
+        """An evaluation, since the prediction comes with its gradient; those at the ends of steps are kept."""
+        self._lanes, self._at_ends = lanes, self.evaluation(thetas, lanes)
+        return Look(self._at_ends.value, self._at_ends.additive)
+
+    def evaluate(self, _: np.ndarray, lanes: np.ndarray) -> Evaluation:
+        """What the last look found."""
+        rows = np.searchsorted(self._lanes, lanes)
+        return Evaluation(*(x[rows] for x in self._at_ends))
 
 
 def _series(problem: Problem, observable: str, experiment: str | None, subject: str | None) -> tuple[str, str]:

@@ -26,6 +26,8 @@ SHRINKS = 6
 """Most further tries of a step."""
 MARGIN = 1.1
 """Walks end where the rise is this many times the threshold, so that the crossing lies between two points."""
+PULL = 10.0
+"""What a pull adds to the objective at the beginning of a step."""
 STALLED = 1e-3
 """A walk whose quantity moves by less than this part of what was asked has come to the end of its range."""
 
@@ -61,8 +63,26 @@ class Point(NamedTuple):
     converged: bool
 
 
-type Solve = Callable[[Int[np.ndarray, " lane"], np.ndarray, np.ndarray, np.ndarray], Solved]
-"""From what each lane profiles, its targets, the steps to them and guesses of the vectors, to constrained optima."""
+class Asked(NamedTuple):
+    """The optima that walks ask for, one per lane.
+
+    Args:
+        which: What each lane profiles.
+        targets: Where its quantity should come to lie.
+        steps: How far that is from where it lies; 0 to hold it at the target.
+        guesses: Vectors to start from.
+        pulled: Lanes whose quantity is pulled towards the target instead of being held there.
+    """
+
+    which: Int[np.ndarray, " lane"]
+    targets: Float[np.ndarray, " lane"]
+    steps: Float[np.ndarray, " lane"]
+    guesses: Float[np.ndarray, "lane parameter"]
+    pulled: Bool[np.ndarray, " lane"]
+
+
+type Solve = Callable[[Asked], Solved]
+"""The constrained optimiser."""
 
 
 @dataclass
@@ -76,6 +96,7 @@ class Lane:
         tangent: Derivative of the vector along the profile at the optimum.
         limit: Where the walk must end; may be infinite.
         largest: Longest step.
+        pulls: Whether the quantity is pulled towards its targets instead of being held there.
         end: Why it ended ("threshold", "jump", "bound", "range", "steps", "failed"), empty while it goes on.
     """
 
@@ -85,6 +106,7 @@ class Lane:
     tangent: Float[np.ndarray, " parameter"]
     limit: float
     largest: float
+    pulls: bool = False
     end: str = ""
     step: float = 0.0
     shrinks: int = 0
@@ -105,8 +127,9 @@ class Lane:
         self.target = here + self.direction * step
         # A last step of a hair's breadth would be wasted.
         if self.direction * (self.target - self.limit) > -0.1 * step:
-            self.target = self.limit
-            self.step = abs(self.limit - here)
+            # What is pulled lags behind its target: it comes to rest on the limit where the target lies beyond.
+            self.target = self.limit + (self.direction * step if self.pulls else 0.0)
+            self.step = abs(self.target - here)
 
     def guess(self) -> Float[np.ndarray, " parameter"]:
         """The vector at the target, extrapolated from the last two optima; at every second try the last optimum."""
@@ -121,9 +144,20 @@ class Lane:
         along = here.position - before.position
         return here.theta + (here.theta - before.theta) * (ahead / along if along else 0.0)
 
+    def fits(self, point: Point, place: int) -> bool:
+        """Whether a point may take the place of one on the walk: it lies between the neighbours of that one."""
+        before, after = self.points[place - 1], self.points[place + 1 : place + 2]
+        ahead = self.direction * (point.position - before.position) > 0.0
+        return ahead and all(self.direction * (x.position - point.position) > 0.0 for x in after)
+
     def take(self, point: Point, threshold: float, steps: int) -> None:
         """Accept a point or ask for a shorter step; say whether the walk is over."""
         aim, last = threshold / RISES, self.points[-1]
+        if not self.pulls and not (np.isfinite(point.value) and point.converged):
+            # Beside solutions that blow up a vector that is moved to a target fails; one that is pulled finds its way.
+            self.pulls, self.shrinks = True, 1
+            self._aim_at(self.step)
+            return
         rise = 2.0 * (point.value - last.value)
         if not rise <= LARGEST_RISE * aim and self.shrinks < SHRINKS:
             self.shrinks += 1
@@ -138,13 +172,14 @@ class Lane:
             self.end = "failed"
             return
         moved = self.direction * (point.position - last.position)
-        if moved < STALLED * self.step:
+        at_limit = self.direction * (point.position - self.limit) >= 0.0
+        if moved < STALLED * self.step and not (at_limit and moved > 0.0):
             self.end = "range"
             return
         self.points.append(point)
         if 2.0 * (point.value - self.points[0].value) >= MARGIN * threshold:
             self.end = "jump" if jumped else "threshold"
-        elif self.direction * (point.position - self.limit) >= 0.0:
+        elif at_limit:
             self.end = "bound"
         elif len(self.points) > steps:
             self.end = "steps"
@@ -172,16 +207,23 @@ def walk(lanes: Sequence[Lane], solve: Solve, threshold: float, steps: int, line
     while running := [lane for lane in lanes if not lane.end]:
         before = np.array([lane.points[-1].position for lane in running])
         targets = np.array([lane.target for lane in running])
-        solved = solve(
-            np.array([lane.which for lane in running]),
-            targets,
-            np.abs(targets - before),
-            np.stack([lane.guess() for lane in running]),
+        asked = Asked(
+            which=np.array([lane.which for lane in running]),
+            targets=targets,
+            steps=np.abs(targets - before),
+            guesses=np.stack([lane.guess() for lane in running]),
+            pulled=np.array([lane.pulls for lane in running]),
         )
+        solved = solve(asked)
         for index, lane in enumerate(running):
             lane.take(point_of(solved, index), threshold, steps)
         reached = sum(_share(lane, threshold) for lane in lanes)
         line.update(int(1000 * reached / len(lanes)), f"{len(running)} of {len(lanes)} sides under way")
+
+
+def pulling_weight(steps: Float[np.ndarray, " lane"]) -> Float[np.ndarray, " lane"]:
+    """w of a pull w (quantity - target)^2 / 2 over these steps."""
+    return 2.0 * PULL / steps**2
 
 
 def point_of(solved: Solved, index: int) -> Point:

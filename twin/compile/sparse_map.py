@@ -18,6 +18,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
+from twin.compile.arithmetic import add
 from twin.precision import in_float64
 
 MOST_WRITTEN_OUT = 32
@@ -103,7 +104,7 @@ def _sum(x: Array, columns: np.ndarray, values: np.ndarray) -> Array:
         row = rows_of(x, column)
         if (value != 1.0).any():
             row = row * jnp.asarray(value.reshape(-1, *lanes), x.dtype)
-        total = row if total is None else total + row
+        total = row if total is None else add(total, row)
     return jnp.zeros((len(columns), *x.shape[1:]), x.dtype) if total is None else total
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from twin.compile.arithmetic import add, multiply
 from twin.compile.sparse_map import rows_of
 from twin.solve.rows import put_rows
 from twin.solve.sparse_lu import Pivot, Position
@@ -80,9 +81,9 @@ class _Sums:
     def __call__(self, a: Array, b: Array) -> Array:
         parts = []
         for _, left, right in self._groups:
-            total = rows_of(a, left[:, 0]) * rows_of(b, right[:, 0])
+            total = multiply(rows_of(a, left[:, 0]), rows_of(b, right[:, 0]))
             for k in range(1, left.shape[1]):
-                total = total + rows_of(a, left[:, k]) * rows_of(b, right[:, k])
+                total = add(total, multiply(rows_of(a, left[:, k]), rows_of(b, right[:, k])))
             parts.append(total)
         if self._some_without:
             parts.append(jnp.zeros((1, *a.shape[1:]), a.dtype))

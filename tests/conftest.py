@@ -29,23 +29,10 @@ QUICKLY = "--xla_backend_optimization_level=0"
 MAPPINGS, MOST_MAPPINGS, BETWEEN_LOOKS = Path("/proc/self/maps"), 40_000, 10.0
 """Mappings of memory of this process, how many it may have, and seconds between two looks at them."""
 
-_looked_at, _began = 0.0, time.monotonic()
+_looked_at = 0.0
 
 JUDGED = ("test_sbml_cases.py", "test_petab_cases.py", "test_stochastic_cases.py")
 """Files whose tests are one case of a public suite each."""
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The checks have a limit of time, which a machine at half its usual speed would pass."""
-    text = "begin no test later than so many seconds after the start; those left out are skipped, and named with -rs"
-    parser.addoption("--most-seconds", type=float, default=float("inf"), help=text)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leaves a test out that would begin too late."""
-    if time.monotonic() - _began > (most := item.config.getoption("--most-seconds")):
-        pytest.skip(f"the {most:g} seconds of this run are over")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,6 +13,8 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 OWN_MECHANISM, OTHERS = "own_mechanism", [name for name in NAMES if name not in ("own_mechanism", "recovery")]
 #: Coverage needs a hundred posteriors; here only that one of them is drawn and summarised.
 RECOVERY = ("--studies", "timekill_regoes2004", "--replicates", "1")
+#: Two simulated experiments show what the default four do.
+ARGUMENTS = {"next_experiment": ("--replicates", "2")}
 
 
 type Run = Callable[..., str]
@@ -44,7 +46,7 @@ def test_own_mechanism(run: Run, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_example(name: str, run: Run) -> None:
-    assert "Claim: " in run(name)
+    assert "Claim: " in run(name, *ARGUMENTS.get(name, ()))
 
 
 @pytest.mark.slow

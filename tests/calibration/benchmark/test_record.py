@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,7 +89,9 @@ def test_why_there_is_no_discrepancy(study: str, why: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_row_to_the_digit_whoever_computes_it(tmp_path) -> None:
+def test_the_same_seed_gives_the_same_row_to_the_digit_whoever_computes_it(tmp_path, monkeypatch) -> None:
+    # Two processes need not compile again what one has compiled here.
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", jax.config.jax_compilation_cache_dir or "")
     asked = ["benchmark", "--studies", "influenza_hayden1996", "--no-discrepancy", "--seed", "3", "--starts", "2"]
     asked += ["--chains", "2", "--warmup", "30", "--draws", "30", "--quiet", "--out"]
     tables = []

@@ -121,7 +121,7 @@ def test_what_is_refused(problem: Problem) -> None:
 def test_nuts_has_the_moments_of_a_grid(problem: Problem) -> None:
     from test_noisy_posteriors import assert_moments
 
-    tree = sample_master_equation(problem, seed=1, most={"X": 80}, warmup=150, draws=400, quiet=True)
+    tree = sample_master_equation(problem, seed=1, most={"X": 60}, warmup=150, draws=400, quiet=True)
     assert_moments(tree, birth_death.moments_on_grid(problem, lambda theta: exactly(problem, theta)))
     assert tree.attrs["missing"] < 0.01
     assert np.isfinite(tree["posterior_predictive"]["reading"]).all()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from twin.collector import collector_paused
+
 if TYPE_CHECKING:
     from calibration.assimilate.twin_of import twin_of
     from calibration.comparison.compare import compare
@@ -161,7 +163,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULE_OF:
-        value = getattr(import_module(_MODULE_OF[name]), name)
+        with collector_paused():
+            value = getattr(import_module(_MODULE_OF[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'calibration' has no attribute {name!r}")

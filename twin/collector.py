@@ -1,7 +1,7 @@
-"""The garbage collector waits while programs are traced and models are read.
+"""The garbage collector waits while programs are traced, models are read and modules imported.
 
-Tracing makes hundreds of thousands of small objects that all stay alive until it is done. Searching them for garbage
-again and again takes a fifth to a third of the time, and finds none.
+All that makes hundreds of thousands of small objects that stay alive until it is done. Searching them for garbage again
+and again takes a fifth to a third of the time, and finds none.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +30,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from twin.compile.system import MOST_WRITTEN_OUT, System
+from twin.solve.apart import apart_if_large
 from twin.solve.directions import along, plus, times
 from twin.solve.linear import Entries, differentiable_solver, linear_system, many_solver
 from twin.solve.method import Along, Lanes, Push, Segment, States, Step, Stepped, combine
@@ -201,10 +203,10 @@ class Rodas5P:
             return plan.stepped(y, plan.stages(segment, t, y, h).k)
 
         def forward(segment: Segment, t: Lanes, y: States, h: Lanes):
-            stages = plan.stages(segment, t, y, h)
+            stages = plan.apart(plan.stages, segment, t, y, h)
             return plan.stepped(y, stages.k), (segment, t, y, h, stages)
 
-        step.defvjp(forward, lambda kept, cotangent: plan.adjoint(*kept, cotangent))
+        step.defvjp(forward, lambda kept, cotangent: plan.apart(plan.adjoint, *kept, cotangent))
         return step
 
 
@@ -218,6 +220,11 @@ class _Plan:
         self.a, self.c = _tableau()
         self.course = _course()
         self.nodes, self.d = np.array(NODES), np.array(D)
+
+    def apart(self, part: Callable, segment: Segment, t: Lanes, y: States, h: Lanes, *more: Any) -> Any:
+        """A part of the way back over a step."""
+        arguments = segment, t, y, h, *more
+        return apart_if_large(part, *arguments, changing=h[0]) if len(y) > MOST_WRITTEN_OUT else part(*arguments)
 
     def stages(self, segment: Segment, t: Lanes, y: States, h: Lanes) -> _Stages:
         """All stages of a step; forward mode may differentiate them."""

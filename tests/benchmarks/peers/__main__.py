@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="parts, separated by commas")
     parser.add_argument("--only", nargs="+", default=[], help="names of problems")
     parser.add_argument("--engines", nargs="+", default=[], choices=ENGINES, metavar="NAME", help=", ".join(ENGINES))
-    parser.add_argument("--core", type=int, default=0, help="core that everything runs on (0)")
+    parser.add_argument("--core", type=int, default=0, help="core that everything runs on (0); -1: all")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of measuring in turn ({ROUNDS})")
     parser.add_argument("--limit", type=float, default=Limits.run, help="most seconds of one run")
     parser.add_argument("--compile-limit", type=float, default=Limits.compile, help="most seconds to compile")

@@ -14,7 +14,9 @@ DISTRIBUTIONS = ("cytotwin", "jax", "jaxlib", "amici", "libroadrunner", "diffrax
 
 
 def pin(core: int) -> None:
-    """Keeps this process and those it starts on one core; to be called before JAX is imported."""
+    """Keeps this process and those it starts on one core, if not negative; to be called before JAX is imported."""
+    if core < 0:
+        return
     if not hasattr(os, "sched_setaffinity"):
         print("this system cannot keep a process on a core; times are of all cores", file=sys.stderr)
         return

@@ -89,7 +89,8 @@ POSITIVE = frozenset({"log_uniform", "log_normal", "log_laplace"})
 
 @dataclass(frozen=True)
 class _Normal:
-    """`scipy.stats.norm` by the functions that it calls: the other families take half a second to import."""
+    """The normal distribution: `scipy.stats.norm` by the functions that it calls, for `scipy.stats` takes half a second
+    to import."""
 
     location: float
     scale: float

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from calibration.optimise.starts import latin_hypercube
+from calibration.prior_families import distribution
 from calibration.priors import STUDENT_DF, PriorDensity
 from twin.errors import ProblemError
 from twin.precision import float64
@@ -163,3 +164,15 @@ def test_a_prior_on_the_parameter_itself_is_a_density_of_the_vector(family: str,
     slope = 1.0 if base is None else linear[:, 0] * np.log(base)
     np.testing.assert_allclose(density(prior, on_scale(linear)[:, 0]), density(plain, linear[:, 0]) * slope, rtol=1e-9)
     assert (prior.precision >= 0).all()
+
+
+def test_the_normal_of_its_own_is_that_of_scipy() -> None:
+    own, other = distribution(Prior("normal", 0.3, 2.0), -np.inf, np.inf), stats.norm(0.3, 2.0)
+    x, u = (
+        np.concatenate([np.linspace(-80, 80, 41), [-np.inf, np.inf]]),
+        np.array([0.0, 1e-300, 1e-9, 0.3, 1 - 1e-12, 1]),
+    )
+    for function, at in (("cdf", x), ("sf", x), ("ppf", u), ("isf", u)):
+        np.testing.assert_allclose(
+            getattr(own, function)(at), getattr(other, function)(at), rtol=1e-13, err_msg=function
+        )

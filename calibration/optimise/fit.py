@@ -16,6 +16,7 @@ from calibration.optimise.checkpoint import Checkpoint, Progressed
 from calibration.optimise.lanes import CONVERGED, OUTCOMES, Rules, State, iterate
 from calibration.optimise.lbfgs import Memories, first_memories, memory_step
 from calibration.optimise.objective import Evaluation, FitObjective, GradientObjective, Objective
+from calibration.optimise.plateaus import walked
 from calibration.optimise.polish import polish, tighter
 from calibration.optimise.result import Fit
 from calibration.optimise.starts import draw_starts, given_starts, strictly_inside
@@ -191,12 +192,19 @@ def _run(
     regions = partial(region_step, Same(objective))  # type: ignore[arg-type]
     step = regions if method == "fisher" else partial(memory_step, objective)
     try:
-        for running, state in iterate(lambda part: step(part, rules), now.state, rules):  # type: ignore[arg-type]
-            spent = time.perf_counter() - start
-            now = Progressed(state, earlier.starts, earlier.redrawn, earlier.seconds + spent, earlier.counted + spent)
-            kept.write(now, force=not running)
-            iterated, done = now, int(state.evaluations.max())
-            line.update(done, f"{running} of {len(state.value)} starts running, best {state.value.min():.4g}")
+        settled = np.zeros(len(now.state.value), dtype=bool)
+        begun: State | None = now.state
+        while begun is not None:
+            for running, state in iterate(lambda part: step(part, rules), begun, rules):  # type: ignore[arg-type]
+                spent = time.perf_counter() - start
+                now = Progressed(
+                    state, earlier.starts, earlier.redrawn, earlier.seconds + spent, earlier.counted + spent
+                )
+                kept.write(now, force=not running)
+                iterated, done = now, int(state.evaluations.max())
+                line.update(done, f"{running} of {len(state.value)} starts running, best {state.value.min():.4g}")
+            # A fit that is resumed looks again from where others have not got on, and gets on as little.
+            begun = walked(objective, now.state, rules, settled) if method == "fisher" else None  # type: ignore[arg-type]
         if method == "fisher":
             fine = tighter(rules)
             for state in polish(lambda part: regions(part, fine), now.state, rules):  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ def assert_moments(tree: xr.DataTree, wanted: birth_death.Moments) -> None:
 @pytest.mark.slow
 def test_nuts_with_linear_noise_has_the_moments_of_a_grid(problem: Problem) -> None:
     likelihood = LinearNoiseLikelihood(problem)
-    tree = sample_linear_noise(likelihood, seed=1, warmup=100, draws=300, quiet=True)
+    tree = sample_linear_noise(likelihood, seed=1, warmup=200, draws=900, quiet=True)
     exact = birth_death.moments_on_grid(
         problem, lambda theta: birth_death.by_closed_form(problem, with_sd(theta), start=START)
     )

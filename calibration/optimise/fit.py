@@ -203,9 +203,11 @@ def _run(
                 kept.write(now, force=not running)
                 iterated, done = now, int(state.evaluations.max())
                 line.update(done, f"{running} of {len(state.value)} starts running, best {state.value.min():.4g}")
+            if method != "fisher":
+                break
             line.update(done, f"looking beyond plateaus, best {now.state.value.min():.4g}")
             # A fit that is resumed looks again from where others have not got on, and gets on as little.
-            begun = walked(objective, now.state, rules, settled) if method == "fisher" else None  # type: ignore[arg-type]
+            begun = walked(objective, now.state, rules, settled)  # type: ignore[arg-type]
         if method == "fisher":
             fine = tighter(rules)
             for state in polish(lambda part: regions(part, fine), now.state, rules):  # type: ignore[arg-type]

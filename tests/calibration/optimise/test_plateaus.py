@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import calibration
 import twin
 from calibration import Problem
 from calibration.optimise import plateaus
-from calibration.optimise.lanes import CONVERGED, RETIRED, RUNNING, Rules
+from calibration.optimise.lanes import CONVERGED, RETIRED, RUNNING, Rules, _ended
 from calibration.optimise.objective import Evaluation, Look
 from calibration.optimise.trust_region import TrustRegions, first_regions
 from twin.errors import TwinWarning
@@ -114,7 +115,7 @@ def test_who_walks_and_how_far() -> None:
     theta = np.array([[5.0, 0.0], [-5.0, 0.0], [-5.0, 0.0], [-5.0, 0.0], [-5.0, 0.0], [4.0, 1.0]])
     state = first_regions(theta, objective(theta))
     status = np.array([CONVERGED, CONVERGED, RETIRED, CONVERGED, CONVERGED, CONVERGED])
-    state = plateaus.replace(state, status=status, evaluations=np.array([9, 9, 9, 100, 9, 9]))
+    state = replace(state, status=status, evaluations=np.array([9, 9, 9, 100, 9, 9]))
     settled = np.array([False, False, False, False, True, False])
     after = plateaus.walked(objective, state, rules, settled)  # type: ignore[arg-type]
     # The best and the one near it, the retired, the spent and the settled one stay where they are.
@@ -125,9 +126,7 @@ def test_who_walks_and_how_far() -> None:
     assert objective.looks == 2 * plateaus.LOOKS  # one flat direction, two ways
     np.testing.assert_array_equal(np.delete(after.theta, 1, axis=0), np.delete(theta, 1, axis=0))
     # It is not retired before its pace is known.
-    from calibration.optimise.lanes import _ended
-
-    late = plateaus.replace(after, evaluations=np.where(after.status == RUNNING, 99, after.evaluations))
+    late = replace(after, evaluations=np.where(after.status == RUNNING, 99, after.evaluations))
     assert _ended(late, rules)[1] == RUNNING
 
 
@@ -137,7 +136,7 @@ def test_where_nothing_is_gained_starts_are_settled(depth: float) -> None:
     rules = Rules(objective.lower, objective.upper, iterations=100, tolerance=1e-4, best=-9.0)
     theta = np.array([[-5.0, 0.0], [5.0, np.nan]])
     state = first_regions(theta, objective(theta))
-    state = plateaus.replace(state, status=np.array([CONVERGED, CONVERGED]), value=np.array([0.0, 3.0]))
+    state = replace(state, status=np.array([CONVERGED, CONVERGED]), value=np.array([0.0, 3.0]))
     state.curvature[1] = np.nan
     settled = np.zeros(2, dtype=bool)
     assert plateaus.walked(objective, state, rules, settled) is None  # type: ignore[arg-type]

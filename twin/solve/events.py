@@ -35,6 +35,7 @@ from twin.compile.events import NO_PRIORITY
 from twin.compile.system import System
 from twin.solve.jumps import drift, on_constraints
 from twin.solve.method import Lanes, Segment, States
+from twin.solve.moments import valued_as
 from twin.solve.past import hermite
 from twin.solve.rows import pick, put_rows
 
@@ -327,9 +328,12 @@ class EventLoop:
 
     def shift_of(self, t: Lanes, y: States, cause: Array, of_execution: Lanes, segment: Segment) -> Lanes:
         """By how much the moment moves at which conditions changed (zero in value)."""
-        shift = jnp.where(cause == BY_EXECUTION, of_execution, 0.0)
         if not self.program.roots_count:
-            return shift
+            return jnp.where(cause == BY_EXECUTION, of_execution, 0.0)
+        stay = lambda t, y, cause, of_execution, segment: jnp.zeros_like(t)  # noqa: E731
+        return valued_as(stay, self._shift_of)(t, y, cause, of_execution, segment)
+
+    def _shift_of(self, t: Lanes, y: States, cause: Array, of_execution: Lanes, segment: Segment) -> Lanes:
         slope = lax.stop_gradient(self._slope(t, y, segment))
         at = lax.stop_gradient((t, y))
         _, speed = self._moving_roots(*at, slope, lax.stop_gradient(segment))
@@ -344,7 +348,7 @@ class EventLoop:
         # The first step has the right first derivative, the second the right second one.
         first = newton(t, y)
         second = newton(t + first * segment.clock, drift(self.system, t, y, segment, first))
-        return jnp.where(moves, first + second, shift)
+        return jnp.where(moves, first + second, jnp.where(cause == BY_EXECUTION, of_execution, 0.0))
 
     def enter(self, t: Lanes, z: Array, filled: Array, shift: Lanes, segment: Segment, before: Segment) -> Array:
         """The extended state with the slots filled that begin to wait, and on the course of the new locks.

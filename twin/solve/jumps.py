@@ -10,6 +10,7 @@ from jaxtyping import Array, Int
 from twin.compile.system import System
 from twin.experiment.schedule import Schedule
 from twin.solve.method import Lanes, Segment, States
+from twin.solve.moments import valued_as
 from twin.solve.past import constant_past
 from twin.solve.rows import pick, put_rows
 from twin.solve.segments import at_segment
@@ -57,11 +58,17 @@ def drift(system: System, t: Lanes, y: States, segment: Segment, shift: Lanes) -
     Two derivatives do: by the midpoint rule the course is right to second order.
     """
 
-    def moved(slope: States, by: Lanes) -> States:
-        return on_constraints(system, t + by * segment.clock, y + slope * system.mass[:, None] * by, segment)
+    def stay(t: Lanes, y: States, segment: Segment, shift: Lanes) -> States:
+        return on_constraints(system, t, y, segment)
 
-    half = moved(lax.stop_gradient(segment.slope(system, t, y)), 0.5 * shift)
-    return moved(segment.slope(system, t + 0.5 * shift * segment.clock, half), shift)
+    def move(t: Lanes, y: States, segment: Segment, shift: Lanes) -> States:
+        def moved(slope: States, by: Lanes) -> States:
+            return on_constraints(system, t + by * segment.clock, y + slope * system.mass[:, None] * by, segment)
+
+        half = moved(lax.stop_gradient(segment.slope(system, t, y)), 0.5 * shift)
+        return moved(segment.slope(system, t + 0.5 * shift * segment.clock, half), shift)
+
+    return valued_as(stay, move)(t, y, segment, shift)
 
 
 def on_constraints(system: System, t: Lanes, y: States, segment: Segment) -> States:

@@ -20,7 +20,7 @@ from calibration.optimise.lanes import State
 from calibration.problem import Problem
 from twin.errors import ProblemError
 
-KIND = "cytotwin checkpoint of a fit, form 2"
+KIND = "cytotwin checkpoint of a fit, form 3"
 """Another form for another state: a file of an earlier one is refused by name."""
 EVERY = 2.0
 """Seconds between writings; the numbers do not depend on it."""

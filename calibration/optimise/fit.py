@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from calibration.optimise.checkpoint import Checkpoint, Progressed
+from calibration.optimise.hops import hopped
 from calibration.optimise.lanes import CONVERGED, OUTCOMES, Rules, State, iterate
 from calibration.optimise.lbfgs import Memories, first_memories, memory_step
 from calibration.optimise.objective import Evaluation, FitObjective, GradientObjective, Objective
@@ -47,6 +48,7 @@ def fit(
     iterations: int = 1000,
     tolerance: float = 1e-4,
     retire: bool = True,
+    hop: bool = True,
     inner: bool = False,
     checkpoint: str | PathLike[str] | None = None,
     extend: Fit | None = None,
@@ -68,6 +70,8 @@ def fit(
         iterations: Most evaluations per start, before those near the best one are polished.
         tolerance: Decrease of the objective below which a start has converged.
         retire: End starts early that have no prospect of reaching the best one.
+        hop: Look for better optima from the best one, and from those that several starts share, by putting parameters
+            elsewhere ("fisher" alone).
         inner: Optimise scalings, offsets and noise scales inside, for every vector of the other parameters.
         checkpoint: A file that is kept up to date, from which the same call goes on after an interruption.
         extend: An earlier fit of this problem, to which starts are added.
@@ -88,6 +92,7 @@ def fit(
     objective = _objective(problem, name, inner)
     given = None if isinstance(sampling, str) else given_starts(problem, objective, sampling)
     settings = {"method": name, "seed": seed, "iterations": iterations, "tolerance": tolerance, "retire": retire}
+    settings |= {"hop": hop}
     settings |= {"inner": inner, "sampling": sampling if isinstance(sampling, str) else "given"}
     count = starts - have if given is None else len(given)
     rules = Rules(objective.lower, objective.upper, iterations, tolerance, retire, _best_of(extend))
@@ -101,7 +106,7 @@ def fit(
     kept = Checkpoint(checkpoint, problem, settings | {"starts": count, "have": have}, KINDS[name], rules.best, given)
     with progress(f"fitting {problem.name}", iterations, quiet) as line:
         now = kept.read() or _begin(problem, objective, name, draw, count, kept, given is None)
-        now = _run(objective, name, now, rules, kept, line)
+        now = _run(objective, name, now, rules, hop, kept, line)
     found = _collected(problem, objective, name, now, settings)
     seconds = now.seconds + time.perf_counter() - begin - now.counted
     found = found if extend is None else _joined(found, extend)
@@ -185,7 +190,7 @@ def _begin(
 
 
 def _run(
-    objective: FitObjective, method: str, now: Progressed, rules: Rules, kept: Checkpoint, line: Progress
+    objective: FitObjective, method: str, now: Progressed, rules: Rules, hop: bool, kept: Checkpoint, line: Progress
 ) -> Progressed:
     """Iterate until no start goes on or the user stops; the state of the last whole iteration or round counts."""
     start, earlier, iterated, done = time.perf_counter(), now, now, 0
@@ -205,9 +210,13 @@ def _run(
                 line.update(done, f"{running} of {len(state.value)} starts running, best {state.value.min():.4g}")
             if method != "fisher":
                 break
-            line.update(done, f"looking beyond plateaus, best {now.state.value.min():.4g}")
+            best = f"best {now.state.value.min():.4g}"
+            line.update(done, f"looking beyond plateaus, {best}")
             # A fit that is resumed looks again from where others have not got on, and gets on as little.
             begun = walked(objective, now.state, rules, settled)  # type: ignore[arg-type]
+            if begun is None and hop:
+                line.update(done, f"hopping to other optima, {best}")
+                begun = hopped(objective, now.state, rules)  # type: ignore[arg-type]
         if method == "fisher":
             fine = tighter(rules)
             for state in polish(lambda part: regions(part, fine), now.state, rules):  # type: ignore[arg-type]

@@ -72,6 +72,7 @@ class TrustRegions(State):
         second: What it lacks (see `secant`).
         uses: Whether the next step counts that in.
         inside: Whether steps still stay strictly inside the bounds.
+        hops: Whether it may hop to another optimum where it ends (see `hops`).
         additive: Predictions, as in `Evaluation`; the next two as well.
         information: Their information.
         slopes: Their derivatives.
@@ -81,6 +82,7 @@ class TrustRegions(State):
     second: Float[np.ndarray, "start parameter parameter"]
     uses: Bool[np.ndarray, " start"]
     inside: Bool[np.ndarray, " start"]
+    hops: Bool[np.ndarray, " start"]
     additive: Float[np.ndarray, "start reading"]
     information: Float[np.ndarray, "start reading"]
     slopes: Float[np.ndarray, "start reading parameter"]
@@ -95,6 +97,7 @@ def first_regions(theta: Float[np.ndarray, "start parameter"], at: Evaluation) -
         second=np.zeros((count, size, size)),
         uses=np.zeros(count, dtype=bool),
         inside=np.ones(count, dtype=bool),
+        hops=np.ones(count, dtype=bool),
         **{name: np.array(getattr(at, name)) for name in ("additive", "information", "slopes")},
     )
 
@@ -142,6 +145,7 @@ def region_step(surface: Surface, now: TrustRegions, rules: Rules) -> TrustRegio
         idle=np.where(turns, 0, idle),
         past=np.concatenate([at.value[:, None], now.past[:, :-1]], axis=1),
         inside=now.inside & ~turns,
+        hops=now.hops,
         status=np.where(ends & ~turns, np.where(small, CONVERGED, STUCK), RUNNING),
         **at._asdict(),
     )

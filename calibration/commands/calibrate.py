@@ -40,6 +40,7 @@ def configure(parser: ArgumentParser) -> None:
     how.add_argument("--design", choices=DESIGNS, default=DESIGNS[0], help="how starts are drawn from the priors")
     how.add_argument("--inner", action="store_true", help="solve for scalings, offsets and noise scales inside")
     how.add_argument("--keep-all", action="store_true", help="do not end starts early that have no prospect")
+    how.add_argument("--no-hops", action="store_true", help="look for no better optima beside those that starts find")
     how.add_argument("--extend", action="store_true", help="add starts to the fit in FOLDER, up to --starts together")
     chance = parser.add_argument_group("reactions that happen by chance")
     chance.add_argument(
@@ -99,6 +100,7 @@ def _fitted(args: Namespace, problem: Problem, folder: Path) -> Fit:
         method=args.method,
         sampling=args.design,
         retire=not args.keep_all,
+        hop=not args.no_hops,
         inner=args.inner,
         checkpoint=checkpoint,
         extend=Fit.load(archive) if args.extend else None,

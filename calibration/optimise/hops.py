@@ -48,8 +48,8 @@ LEAST_GAIN = 0.1
 LOOSE = 1e-2
 """Tolerance on the way."""
 
-MOST_EVALUATIONS = 20
-"""Of a start, in multiples of the most evaluations before it hops, after which it hops no more."""
+MOST_SHARE = 2
+"""Evaluations of all hops of a round, in multiples of those so far: a single start does not hop."""
 
 
 class _Optimum(NamedTuple):
@@ -148,7 +148,7 @@ def hopped(objective: RegionObjective, state: TrustRegions, rules: Rules) -> Tru
 
 def _optima(state: TrustRegions, rules: Rules) -> list[_Optimum]:
     """The best start, with those near it, and the most frequent of the optima that several starts share."""
-    may = state.hops & np.isfinite(state.value) & (state.evaluations < MOST_EVALUATIONS * rules.iterations)
+    may = state.hops & np.isfinite(state.value)
     order = np.argsort(state.value, kind="stable")
     best = order[0]
     found: list[_Optimum] = []
@@ -160,7 +160,18 @@ def _optima(state: TrustRegions, rules: Rules) -> list[_Optimum]:
     shared = [members for members in shared if may[members].all()]
     for members in sorted(shared, key=len, reverse=True)[:MOST_SHARED]:
         found.append(_Optimum(int(members[0]), members, _felt_least(state.curvature[members[0]], rules)))
-    return [each for each in found if len(each.moves)]
+    # Together at most as many evaluations as all starts and their hops have had so far: a single start hardly hops.
+    spent = np.cumsum([_most_evaluations(each) for each in found])
+    return [
+        each for each, total in zip(found, spent, strict=True) if len(each.moves) and total <= state.evaluations.sum()
+    ]
+
+
+def _most_evaluations(optimum: _Optimum) -> int:
+    """Of a hop: all places, then half of them after each round, and the last few."""
+    places = len(optimum.moves) * PLACES
+    rounds = sum(places * iterations // 2**number for number, iterations in enumerate(ROUNDS_OF_HALF))
+    return places * (1 + HELD) + rounds + LAST_FEW * OF_LAST_FEW
 
 
 def _together(state: TrustRegions, order: Int[np.ndarray, " ended"]) -> list[Int[np.ndarray, " member"]]:

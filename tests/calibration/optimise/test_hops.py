@@ -58,7 +58,7 @@ def _ended(objective: Wells, places: list[float]) -> TrustRegions:
     theta = np.stack([places, np.sin(3 * np.array(places))], axis=1)
     state = first_regions(theta, objective(theta))
     objective.evaluated = 0
-    return replace(state, status=np.full(len(places), CONVERGED), evaluations=np.full(len(places), 10))
+    return replace(state, status=np.full(len(places), CONVERGED), evaluations=np.full(len(places), 1000))
 
 
 def test_the_best_start_hops_to_a_better_optimum_and_then_no_more() -> None:
@@ -70,9 +70,9 @@ def test_the_best_start_hops_to_a_better_optimum_and_then_no_more() -> None:
     assert after.theta[0, 1] == pytest.approx(np.sin(3 * after.theta[0, 0]), abs=1e-4)
     assert after.status[0] == CONVERGED and after.hops[0]
     # All that was evaluated is counted, by the one that hopped.
-    assert after.evaluations[0] - 10 >= objective.evaluated > 50
+    assert after.evaluations[0] - 1000 >= objective.evaluated > 50
     np.testing.assert_array_equal(after.theta[1], state.theta[1])
-    assert after.evaluations[1] == 10
+    assert after.evaluations[1] == 1000
     settled = hops.hopped(objective, after, rules)  # type: ignore[arg-type]
     assert settled is not None and not settled.hops[0]
     np.testing.assert_array_equal(settled.theta, after.theta)
@@ -91,7 +91,7 @@ def test_who_hops(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(after.theta[4:], state.theta[4:])
     assert after.hops.tolist() == [False, True, True, True, True, True, True, True]
     # The best of the three hopped for all.
-    assert (after.evaluations > 10).tolist() == [True, True, False, False, False, False, False, False]
+    assert (after.evaluations > 1000).tolist() == [True, True, False, False, False, False, False, False]
     assert RUNNING not in after.status
     # Where the way is not long enough to be called one, three starts are three optima, and nobody hops for them.
     apart = replace(state, curvature=1e12 * state.curvature, status=status)
@@ -102,8 +102,11 @@ def test_who_hops(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_may_not_hop() -> None:
     objective = Wells()
     state, rules = _ended(objective, [-2.9526]), _rules(objective)
-    spent = replace(state, evaluations=np.array([hops.MOST_EVALUATIONS * rules.iterations]))
-    assert hops.hopped(objective, spent, rules) is None  # type: ignore[arg-type]
+    few = replace(
+        state, evaluations=np.array([hops._most_evaluations(hops._Optimum(0, np.arange(1), np.arange(2))) - 1])
+    )
+    assert hops.hopped(objective, few, rules) is None  # type: ignore[arg-type]
+    assert hops.hopped(objective, replace(few, evaluations=few.evaluations + 1), rules) is not None  # type: ignore[arg-type]
     known = replace(rules, best=-1.0)  # an earlier fit has the better optimum already
     assert hops.hopped(objective, state, known) is None  # type: ignore[arg-type]
     free = replace(rules, lower=np.full(2, -np.inf), upper=np.full(2, np.inf))
@@ -130,7 +133,8 @@ def problem() -> Problem:
     return Problem(model, rows.assign(noise=np.nan, censoring=""), estimates, twin.Noise("normal", 0.05))
 
 
-STARTS = np.array([[0.8, 0.0]])
+STARTS = np.array([[frequency, height] for frequency in (0.8, 0.9, 1.0, 1.1, 1.2) for height in (-1.5, -0.5, 0.5)])
+"""None of them near the frequency, which is 0.3."""
 
 
 def _fit(problem: Problem, checkpoint: Path | None = None, hop: bool = True) -> calibration.Fit:
@@ -141,6 +145,9 @@ def test_a_fit_hops(problem: Problem) -> None:
     without, found = _fit(problem, hop=False), _fit(problem)
     assert found.objective[0] < without.objective[0] - 1.0
     np.testing.assert_allclose(found.theta[0], np.log10(list(TRUTH.values())), atol=1e-4)
+    # A start by itself has no more than its slope.
+    alone = calibration.fit(problem, sampling=STARTS[:1], quiet=True)
+    assert alone.objective[0] > found.objective[0] + 1.0
     assert found.evaluations is not None and without.evaluations is not None
     assert found.evaluations[0] > without.evaluations[0]
     assert found.settings["hop"] and not without.settings["hop"]

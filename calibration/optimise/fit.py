@@ -14,7 +14,7 @@ import numpy as np
 
 from calibration.optimise.checkpoint import Checkpoint, Progressed
 from calibration.optimise.hops import hopped
-from calibration.optimise.lanes import CONVERGED, OUTCOMES, Rules, State, iterate
+from calibration.optimise.lanes import CONVERGED, HOPPED, OUTCOMES, Rules, State, iterate
 from calibration.optimise.lbfgs import Memories, first_memories, memory_step
 from calibration.optimise.objective import Evaluation, FitObjective, GradientObjective, Objective
 from calibration.optimise.plateaus import walked
@@ -240,7 +240,7 @@ def _collected(
     """The result, best start first."""
     state = now.state
     theta, value, nllh = state.theta.copy(), state.value.copy(), state.nllh.copy()
-    converged, evaluations = state.status == CONVERGED, state.evaluations.copy()
+    converged, evaluations = np.isin(state.status, (CONVERGED, HOPPED)), state.evaluations.copy()
     order = np.argsort(value, kind="stable")
     whole = objective.complete(theta[order])
     at = Objective(problem)(whole[:1]) if method != "fisher" or len(objective.names) < len(problem.names) else None
@@ -261,10 +261,7 @@ def _collected(
         seconds=now.seconds,
         curvature=np.asarray(curvature[0]),
         evaluations=evaluations[order],
-        outcome=tuple(
-            "converged" if done else OUTCOMES[status]
-            for done, status in zip(converged[order], state.status[order], strict=True)
-        ),
+        outcome=tuple(OUTCOMES[status] for status in state.status[order]),
         lower=np.asarray(problem.lower),
         upper=np.asarray(problem.upper),
         settings=settings,

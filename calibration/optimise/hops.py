@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from calibration.optimise.lanes import CONVERGED, STUCK, Rules
+from calibration.optimise.lanes import CONVERGED, HOPPED, STUCK, Rules
 from calibration.optimise.local import Run, minimise
 from calibration.optimise.objective import Evaluation, RegionObjective
 from calibration.optimise.polish import NEAR
@@ -136,7 +136,7 @@ def hopped(objective: RegionObjective, state: TrustRegions, rules: Rules) -> Tru
     arrived = replace(
         first_regions(run.theta, run.at),
         inside=np.zeros(len(run.theta), dtype=bool),
-        status=np.where(run.converged, CONVERGED, STUCK),
+        status=np.where(run.converged, HOPPED, STUCK),
     )
     for row, number in enumerate(gained.owner):
         first, members = optima[number].first, optima[number].members
@@ -154,7 +154,9 @@ def _optima(state: TrustRegions, rules: Rules) -> list[_Optimum]:
     found: list[_Optimum] = []
     if may[best] and state.value[best] <= rules.best:
         found.append(_Optimum(int(best), np.array([best]), np.arange(state.theta.shape[1])))
-    ended = np.isin(state.status, (CONVERGED, STUCK)) & (state.value > min(rules.best, state.value[best]) + NEAR)
+    ended = np.isin(state.status, (CONVERGED, STUCK, HOPPED)) & (
+        state.value > min(rules.best, state.value[best]) + NEAR
+    )
     fewest = max(FEWEST_TOGETHER, SMALLEST_SHARE * len(order))
     shared = [members for members in _together(state, order[ended[order]]) if len(members) >= fewest]
     shared = [members for members in shared if may[members].all()]

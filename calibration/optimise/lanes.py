@@ -15,9 +15,9 @@ from jaxtyping import Float, Int
 
 from calibration.optimise.objective import Evaluation
 
-RUNNING, CONVERGED, STUCK, RETIRED, EXHAUSTED, FAILED = range(6)
-OUTCOMES = ("interrupted", "converged", "stuck", "retired", "iterations used up", "never finite")
-"""How a start ended, by the number in `State.status`."""
+RUNNING, CONVERGED, STUCK, RETIRED, EXHAUSTED, FAILED, HOPPED = range(7)
+OUTCOMES = ("interrupted", "converged", "stuck", "retired", "iterations used up", "never finite", "hopped")
+"""How a start ended, by the number in `State.status`; "hopped": where the hop of its optimum led, and converged."""
 
 FIRST_RADIUS = 1.0
 """On the estimation scale: a power of ten, where that is logarithmic."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from calibration.optimise.lanes import CONVERGED, STUCK, Rules
+from calibration.optimise.lanes import CONVERGED, HOPPED, STUCK, Rules
 from calibration.optimise.objective import Evaluation, RegionObjective
 from calibration.optimise.polish import NEAR
 from calibration.optimise.starts import strictly_inside
@@ -41,7 +41,7 @@ def walked(
         settled: Starts from which a walk gained nothing; those of this one are added.
     """
     best = min(rules.best, float(np.min(state.value)))
-    ended = np.isin(state.status, (CONVERGED, STUCK)) & (state.evaluations < rules.iterations)
+    ended = np.isin(state.status, (CONVERGED, STUCK, HOPPED)) & (state.evaluations < rules.iterations)
     index = np.flatnonzero(ended & ~settled & (state.value > best + NEAR))
     settled[index] = True
     owner, points = _points(state.rows(index), rules)

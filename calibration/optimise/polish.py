@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.optimise.lanes import CONVERGED, Rules, iterate
+from calibration.optimise.lanes import CONVERGED, HOPPED, Rules, iterate
 from calibration.optimise.objective import Evaluation
 from calibration.optimise.trust_region import TrustRegions, first_regions
 
@@ -43,7 +43,7 @@ def polish(step: Callable[[TrustRegions], TrustRegions], state: TrustRegions, ru
         *_, (_, after) = iterate(step, _anew(before, rules), tighter(rules))
         settled[near] = before.value - after.value < rules.tolerance
         # Integration error may keep a start from the tighter tolerance: it has then converged as before.
-        status = np.where(before.status == CONVERGED, CONVERGED, after.status)
+        status = np.where(np.isin(before.status, (CONVERGED, HOPPED)), before.status, after.status)
         spent = before.evaluations + after.evaluations
         state = state.with_rows(near, replace(after, status=status, evaluations=spent))
         yield state

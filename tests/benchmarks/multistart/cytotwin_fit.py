@@ -41,6 +41,7 @@ def main(task: dict) -> None:
     compiled = seconds[-1] if len(fits) == 2 and not fits[-1].interrupted else math.nan
     for number, objective in enumerate(fits[0].nllh):
         row = {"start": number, "objective": float(objective), "seconds": seconds[0], "compiled": compiled}
+        row |= {"note": "hopped"} if fits[0].outcome[number] == "hopped" else {}
         print(json.dumps(row), file=replies, flush=True)
     if fits[0].interrupted:
         remark = {"start": -1, "objective": math.nan, "seconds": seconds[0], "note": "limit of time"}

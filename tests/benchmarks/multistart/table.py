@@ -25,7 +25,7 @@ class Row:
         objective: Negative log-likelihood at its end.
         seconds: Since the beginning of the fit, when the start ended.
         compiled: Seconds of a second fit with everything compiled, where there was one.
-        note: Why there is nothing.
+        note: Why there is nothing, or how the start came to its end ("hopped").
     """
 
     problem: str
@@ -94,7 +94,7 @@ def report(rows: Rows, reference: Path | None) -> str:
         for engine, each in summaries.items():
             slower = f"{each.per_start / ours.per_start:.1f}" if ours and engine != OURS else ""
             lines.append(
-                f"| {problem} | {best:.2f} | {engine} | {each.best:.2f} | {each.reached(best)} of {each.started} | "
+                f"| {problem} | {best:.2f} | {engine} | {each.best:.2f} | {each.share(best)} | "
                 f"{each.limit}{each.seconds:.1f} | {each.per_start:.3g} | {slower} |"
             )
     if whole:
@@ -112,6 +112,7 @@ def _mean(ratios: list[float]) -> float:
 @dataclass(frozen=True)
 class _Summary:
     objectives: list[float]
+    hopped: list[bool]
     seconds: float
     compiled: float
     ended: float
@@ -135,12 +136,18 @@ class _Summary:
     def reached(self, best: float) -> int:
         return sum(x <= best + SAME_OPTIMUM for x in self.objectives)
 
+    def share(self, best: float) -> str:
+        """How many starts reached the best objective, and how many of them by a hop of their optimum."""
+        by_hop = sum(x <= best + SAME_OPTIMUM and hop for x, hop in zip(self.objectives, self.hopped, strict=True))
+        return f"{self.reached(best)} of {self.started}" + (f" ({by_hop} hopped)" if by_hop else "")
+
 
 def _summary(rows: list[Row]) -> _Summary:
     starts = [row for row in rows if row.start >= 0]
     compiled = [row.compiled for row in starts if math.isfinite(row.compiled)]
     return _Summary(
         [row.objective for row in starts],
+        [row.note == "hopped" for row in starts],
         max((row.seconds for row in rows), default=math.nan),
         compiled[0] if compiled else math.nan,
         max((row.seconds for row in starts), default=math.nan),

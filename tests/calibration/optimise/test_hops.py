@@ -15,7 +15,7 @@ import calibration
 import twin
 from calibration import Problem
 from calibration.optimise import hops
-from calibration.optimise.lanes import CONVERGED, RETIRED, RUNNING, STUCK, Rules
+from calibration.optimise.lanes import CONVERGED, HOPPED, RETIRED, RUNNING, STUCK, Rules
 from calibration.optimise.objective import Evaluation, Look
 from calibration.optimise.trust_region import TrustRegions, first_regions
 from twin.errors import TwinWarning
@@ -68,7 +68,7 @@ def test_the_best_start_hops_to_a_better_optimum_and_then_no_more() -> None:
     assert after is not None
     assert after.theta[0, 0] == pytest.approx(3.0, abs=0.05) and after.value[0] == pytest.approx(-1.0, abs=0.01)
     assert after.theta[0, 1] == pytest.approx(np.sin(3 * after.theta[0, 0]), abs=1e-4)
-    assert after.status[0] == CONVERGED and after.hops[0]
+    assert after.status[0] == HOPPED and after.hops[0]
     # All that was evaluated is counted, by the one that hopped.
     assert after.evaluations[0] - 1000 >= objective.evaluated > 50
     np.testing.assert_array_equal(after.theta[1], state.theta[1])
@@ -92,7 +92,7 @@ def test_who_hops(monkeypatch: pytest.MonkeyPatch) -> None:
     assert after.hops.tolist() == [False, True, True, True, True, True, True, True]
     # The best of the three hopped for all.
     assert (after.evaluations > 1000).tolist() == [True, True, False, False, False, False, False, False]
-    assert RUNNING not in after.status
+    assert after.status[:4].tolist() == [CONVERGED, HOPPED, HOPPED, HOPPED] and RUNNING not in after.status
     # Where the way is not long enough to be called one, three starts are three optima, and nobody hops for them.
     apart = replace(state, curvature=1e12 * state.curvature, status=status)
     after = hops.hopped(objective, apart, _rules(objective))  # type: ignore[arg-type]
@@ -150,6 +150,7 @@ def test_a_fit_hops(problem: Problem) -> None:
     assert alone.objective[0] > found.objective[0] + 1.0
     assert found.evaluations is not None and without.evaluations is not None
     assert found.evaluations[0] > without.evaluations[0]
+    assert found.outcome[0] == "hopped" and found.converged[0] and "hopped" not in without.outcome
     assert found.settings["hop"] and not without.settings["hop"]
 
 

@@ -162,11 +162,9 @@ def _optima(state: TrustRegions, rules: Rules) -> list[_Optimum]:
     shared = [members for members in shared if may[members].all()]
     for members in sorted(shared, key=len, reverse=True)[:MOST_SHARED]:
         found.append(_Optimum(int(members[0]), members, _felt_least(state.curvature[members[0]], rules)))
-    # Together at most as many evaluations as all starts and their hops have had so far: a single start hardly hops.
-    spent = np.cumsum([_most_evaluations(each) for each in found])
-    return [
-        each for each, total in zip(found, spent, strict=True) if len(each.moves) and total <= state.evaluations.sum()
-    ]
+    found = [each for each in found if len(each.moves)]
+    spent, most = np.cumsum([_most_evaluations(each) for each in found]), MOST_SHARE * state.evaluations.sum()
+    return [each for each, total in zip(found, spent, strict=True) if total <= most]
 
 
 def _most_evaluations(optimum: _Optimum) -> int:

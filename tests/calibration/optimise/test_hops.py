@@ -102,16 +102,16 @@ def test_who_hops(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_may_not_hop() -> None:
     objective = Wells()
     state, rules = _ended(objective, [-2.9526]), _rules(objective)
-    few = replace(
-        state, evaluations=np.array([hops._most_evaluations(hops._Optimum(0, np.arange(1), np.arange(2))) - 1])
-    )
+    most = hops._most_evaluations(hops._Optimum(0, np.arange(1), np.arange(2)))
+    few = replace(state, evaluations=np.array([-(-most // hops.MOST_SHARE) - 1]))
     assert hops.hopped(objective, few, rules) is None  # type: ignore[arg-type]
     assert hops.hopped(objective, replace(few, evaluations=few.evaluations + 1), rules) is not None  # type: ignore[arg-type]
     known = replace(rules, best=-1.0)  # an earlier fit has the better optimum already
     assert hops.hopped(objective, state, known) is None  # type: ignore[arg-type]
     free = replace(rules, lower=np.full(2, -np.inf), upper=np.full(2, np.inf))
     after = hops.hopped(objective, state, free)  # type: ignore[arg-type]
-    assert after is None or after.theta[0, 0] == state.theta[0, 0]  # there are no places where there is no range
+    # There are no places where there is no range.
+    assert after is not None and after.theta[0, 0] == state.theta[0, 0] and not after.hops[0]
 
 
 TRUTH = {"frequency": 2.0, "height": 1.0}

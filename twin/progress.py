@@ -38,11 +38,28 @@ class Progress:
             sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
+    def part(self, done: int, what: str) -> Progress:
+        """The same line for a part of the work whose length nobody knows: it stays at `done` and says how that goes."""
+        return _Part(self, done, what)
+
     def close(self) -> None:
         """Leave the last line standing."""
         if self._shown:
             sys.stderr.write("\n")
             sys.stderr.flush()
+
+
+class _Part(Progress):
+    """A part of a line's work."""
+
+    def __init__(self, line: Progress, done: int, what: str) -> None:
+        self._line, self._done, self._what = line, done, what
+
+    def update(self, done: int, note: str = "") -> None:
+        self._line.update(self._done, self._what + (f": {note}" if note else ""))
+
+    def close(self) -> None:
+        """The line goes on."""
 
 
 @contextmanager

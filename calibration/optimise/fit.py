@@ -215,8 +215,10 @@ def _run(
             # A fit that is resumed looks again from where others have not got on, and gets on as little.
             begun = walked(objective, now.state, rules, settled)  # type: ignore[arg-type]
             if begun is None and hop:
-                line.update(done, f"hopping to other optima, {best}")
-                begun = hopped(objective, now.state, rules)  # type: ignore[arg-type]
+                part = line.part(done, f"hopping to other optima, {best}")
+                begun = hopped(objective, now.state, rules, part)  # type: ignore[arg-type]
+                if begun is not None:
+                    settled &= begun.value == now.state.value
         if method == "fisher":
             fine = tighter(rules)
             for state in polish(lambda part: regions(part, fine), now.state, rules):  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from calibration.optimise.objective import Evaluation, RegionObjective
 from calibration.optimise.polish import NEAR
 from calibration.optimise.starts import strictly_inside
 from calibration.optimise.trust_region import TrustRegions, first_regions
+from twin.progress import Progress
 
 PLACES = 5
 """Places in the range of a parameter that is put elsewhere; the one where it lies is left out."""
@@ -99,7 +100,7 @@ class _Followed(NamedTuple):
         return order[(rank < most[self.owner[order]]) & np.isfinite(value[order])]
 
 
-def hopped(objective: RegionObjective, state: TrustRegions, rules: Rules) -> TrustRegions | None:
+def hopped(objective: RegionObjective, state: TrustRegions, rules: Rules, line: Progress) -> TrustRegions | None:
     """The state after a hop from the best start and from optima that several starts share; None if nobody hops.
 
     Starts that ended at one optimum hop together, from the best of them; it has all evaluations of the hop. Where
@@ -109,11 +110,12 @@ def hopped(objective: RegionObjective, state: TrustRegions, rules: Rules) -> Tru
         objective: What is minimised.
         state: Where the starts ended.
         rules: Those of the fit.
+        line: Progress to update.
     """
     optima = _optima(state, rules)
     if not optima:
         return None
-    places = _followed(objective, state, optima, rules)
+    places = _followed(objective, state, optima, rules, line)
     evaluations, hops = state.evaluations.copy(), state.hops.copy()
     for optimum, spent in zip(optima, places.spent, strict=True):
         evaluations[optimum.first] += spent
@@ -132,6 +134,7 @@ def hopped(objective: RegionObjective, state: TrustRegions, rules: Rules) -> Tru
         rules.upper,
         iterations=rules.iterations,
         tolerance=rules.tolerance,
+        line=line,
     )
     arrived = replace(
         first_regions(run.theta, run.at),
@@ -207,7 +210,9 @@ def _range(rules: Rules) -> Float[np.ndarray, " parameter"]:
     return np.where(np.isfinite(span), span, 1.0)
 
 
-def _followed(objective: RegionObjective, state: TrustRegions, optima: list[_Optimum], rules: Rules) -> _Followed:
+def _followed(
+    objective: RegionObjective, state: TrustRegions, optima: list[_Optimum], rules: Rules, line: Progress
+) -> _Followed:
     """What the places of all optima lead to, until a few of each are left."""
     owner, theta, held = _places(state, optima, rules)
     spent = np.bincount(owner, minlength=len(optima))
@@ -225,6 +230,7 @@ def _followed(objective: RegionObjective, state: TrustRegions, optima: list[_Opt
                 rules.upper,
                 iterations=iterations + 1,
                 tolerance=LOOSE,
+                line=line,
                 fixed=fixed,
             )
         )

@@ -43,7 +43,7 @@ def minimise(
     *,
     iterations: int,
     tolerance: float,
-    line: Progress | None = None,
+    line: Progress,
     fixed: Bool[np.ndarray, "start parameter"] | None = None,
     own: Surface | None = None,
 ) -> Run:
@@ -58,7 +58,7 @@ def minimise(
         iterations: Most evaluations per start.
         tolerance: A start has converged when a step on which the radius has no say gains, or promises, less, or when no
             step gains more and one of the usual length promises less.
-        line: Progress to update, if any.
+        line: Progress to update.
         fixed: Entries that each start keeps as they are; default none.
         own: What each start minimises, if not the objective; `at` is an evaluation of it.
     """
@@ -88,8 +88,7 @@ def minimise(
                 old[active[starts[better[starts]]]] = fresh[better[starts]]
         state = state.with_rows(active, after)
         running = int(np.sum(state.status == RUNNING))
-        if line is not None:
-            line.update(iteration + 1, f"{running} of {len(theta)} starts running, best {state.value.min():.4g}")
+        line.update(iteration + 1, f"{running} of {len(theta)} starts running, best {state.value.min():.4g}")
     return Run(state.theta, whole, state.evaluations, _converged(state, rules))
 
 

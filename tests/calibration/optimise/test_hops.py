@@ -19,7 +19,9 @@ from calibration.optimise.lanes import CONVERGED, HOPPED, RETIRED, RUNNING, STUC
 from calibration.optimise.objective import Evaluation, Look
 from calibration.optimise.trust_region import TrustRegions, first_regions
 from twin.errors import TwinWarning
+from twin.progress import Progress
 
+LINE = Progress("", 1, quiet=True)
 fits = importlib.import_module("calibration.optimise.fit")  # the package's `fit` is the function
 
 
@@ -64,7 +66,7 @@ def _ended(objective: Wells, places: list[float]) -> TrustRegions:
 def test_the_best_start_hops_to_a_better_optimum_and_then_no_more() -> None:
     objective = Wells()
     rules, state = _rules(objective), _ended(objective, [-2.9526, -2.0])
-    after = hops.hopped(objective, state, rules)  # type: ignore[arg-type]
+    after = hops.hopped(objective, state, rules, LINE)  # type: ignore[arg-type]
     assert after is not None
     assert after.theta[0, 0] == pytest.approx(3.0, abs=0.05) and after.value[0] == pytest.approx(-1.0, abs=0.01)
     assert after.theta[0, 1] == pytest.approx(np.sin(3 * after.theta[0, 0]), abs=1e-4)
@@ -73,10 +75,10 @@ def test_the_best_start_hops_to_a_better_optimum_and_then_no_more() -> None:
     assert after.evaluations[0] - 1000 >= objective.evaluated > 50
     np.testing.assert_array_equal(after.theta[1], state.theta[1])
     assert after.evaluations[1] == 1000
-    settled = hops.hopped(objective, after, rules)  # type: ignore[arg-type]
+    settled = hops.hopped(objective, after, rules, LINE)  # type: ignore[arg-type]
     assert settled is not None and not settled.hops[0]
     np.testing.assert_array_equal(settled.theta, after.theta)
-    assert hops.hopped(objective, settled, rules) is None  # type: ignore[arg-type]
+    assert hops.hopped(objective, settled, rules, LINE) is None  # type: ignore[arg-type]
 
 
 def test_who_hops(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +87,7 @@ def test_who_hops(monkeypatch: pytest.MonkeyPatch) -> None:
     # The best; three at one optimum, one of them a little off; one alone; three that were retired.
     state = _ended(objective, [3.0453, -2.9526, -2.9525, -2.9526, -2.5, -2.2, -2.2, -2.2])
     status = np.array([CONVERGED, CONVERGED, STUCK, CONVERGED, CONVERGED, RETIRED, RETIRED, RETIRED])
-    after = hops.hopped(objective, replace(state, status=status), _rules(objective))  # type: ignore[arg-type]
+    after = hops.hopped(objective, replace(state, status=status), _rules(objective), LINE)  # type: ignore[arg-type]
     assert after is not None
     np.testing.assert_allclose(after.theta[:4, 0], 3.0453, atol=1e-3)
     np.testing.assert_array_equal(after.theta[4:], state.theta[4:])
@@ -95,7 +97,7 @@ def test_who_hops(monkeypatch: pytest.MonkeyPatch) -> None:
     assert after.status[:4].tolist() == [CONVERGED, HOPPED, HOPPED, HOPPED] and RUNNING not in after.status
     # Where the way is not long enough to be called one, three starts are three optima, and nobody hops for them.
     apart = replace(state, curvature=1e12 * state.curvature, status=status)
-    after = hops.hopped(objective, apart, _rules(objective))  # type: ignore[arg-type]
+    after = hops.hopped(objective, apart, _rules(objective), LINE)  # type: ignore[arg-type]
     assert after is not None and after.theta[2, 0] < 0
 
 
@@ -104,12 +106,12 @@ def test_who_may_not_hop() -> None:
     state, rules = _ended(objective, [-2.9526]), _rules(objective)
     most = hops._most_evaluations(hops._Optimum(0, np.arange(1), np.arange(2)))
     few = replace(state, evaluations=np.array([-(-most // hops.MOST_SHARE) - 1]))
-    assert hops.hopped(objective, few, rules) is None  # type: ignore[arg-type]
-    assert hops.hopped(objective, replace(few, evaluations=few.evaluations + 1), rules) is not None  # type: ignore[arg-type]
+    assert hops.hopped(objective, few, rules, LINE) is None  # type: ignore[arg-type]
+    assert hops.hopped(objective, replace(few, evaluations=few.evaluations + 1), rules, LINE) is not None  # type: ignore[arg-type]
     known = replace(rules, best=-1.0)  # an earlier fit has the better optimum already
-    assert hops.hopped(objective, state, known) is None  # type: ignore[arg-type]
+    assert hops.hopped(objective, state, known, LINE) is None  # type: ignore[arg-type]
     free = replace(rules, lower=np.full(2, -np.inf), upper=np.full(2, np.inf))
-    after = hops.hopped(objective, state, free)  # type: ignore[arg-type]
+    after = hops.hopped(objective, state, free, LINE)  # type: ignore[arg-type]
     # There are no places where there is no range.
     assert after is not None and after.theta[0, 0] == state.theta[0, 0] and not after.hops[0]
 

@@ -165,6 +165,8 @@ def _optima(state: TrustRegions, rules: Rules) -> list[_Optimum]:
     shared = [members for members in shared if may[members].all()]
     for members in sorted(shared, key=len, reverse=True)[:MOST_SHARED]:
         found.append(_Optimum(int(members[0]), members, _felt_least(state.curvature[members[0]], rules)))
+    bounded = np.isfinite(rules.upper - rules.lower)  # only these have places
+    found = [each._replace(moves=each.moves[bounded[each.moves]]) for each in found]
     found = [each for each in found if len(each.moves)]
     spent, most = np.cumsum([_most_evaluations(each) for each in found]), MOST_SHARE * state.evaluations.sum()
     return [each for each, total in zip(found, spent, strict=True) if total <= most]
@@ -248,12 +250,11 @@ def _places(
     state: TrustRegions, optima: list[_Optimum], rules: Rules
 ) -> tuple[Int[np.ndarray, " place"], Float[np.ndarray, "place parameter"], Bool[np.ndarray, "place parameter"]]:
     """Vectors in which one parameter is elsewhere, whose they are, and that parameter."""
-    bounded = np.isfinite(rules.upper - rules.lower)
     shares = (np.arange(PLACES) + 0.5) / PLACES
     owner, theta, held = [], [], []
     for number, optimum in enumerate(optima):
         at = state.theta[optimum.first]
-        for parameter in optimum.moves[bounded[optimum.moves]]:
+        for parameter in optimum.moves:
             low, high = rules.lower[parameter], rules.upper[parameter]
             there = low + shares * (high - low)
             there = there[np.abs(there - at[parameter]) >= 0.5 * (high - low) / PLACES]
@@ -262,6 +263,4 @@ def _places(
             owner.append(np.full(len(there), number))
             theta.append(moved)
             held.append(np.repeat(np.arange(len(at))[None] == parameter, len(there), axis=0))
-    if not owner:
-        return np.zeros(0, dtype=int), np.zeros((0, state.theta.shape[1])), np.zeros((0, state.theta.shape[1]), bool)
     return np.concatenate(owner), strictly_inside(np.concatenate(theta), rules.lower, rules.upper), np.concatenate(held)

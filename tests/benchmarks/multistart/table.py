@@ -89,7 +89,7 @@ def report(rows: Rows, reference: Path | None) -> str:
         ours = summaries.get(OURS)
         if ours and peers:
             peer = min(peers.values(), key=lambda each: (-each.reached(best), each.seconds))
-            whole.append(peer.seconds / ours.seconds)
+            whole.append(peer.pace * ours.started / ours.seconds)
             per_start.append(peer.per_start / ours.per_start)
         for engine, each in summaries.items():
             slower = f"{each.per_start / ours.per_start:.1f}" if ours and engine != OURS else ""
@@ -100,7 +100,8 @@ def report(rows: Rows, reference: Path | None) -> str:
     if whole:
         lines.append(
             f"\nGeometric means over {len(whole)} problems, of the better variant of the peer: {_mean(per_start):.1f} "
-            f"per start; {_mean(whole):.1f} for the whole fit with our compilation, more where the peer was stopped"
+            f"per start; {_mean(whole):.1f} for the whole fit with our compilation, where a peer that was "
+            "stopped counts with the pace of its starts that ended"
         )
     return "\n".join(lines)
 
@@ -132,6 +133,11 @@ class _Summary:
         """Seconds with everything built beforehand."""
         seconds = self.compiled if math.isfinite(self.compiled) else self.ended
         return seconds / self.started if self.started else math.nan
+
+    @property
+    def pace(self) -> float:
+        """Seconds per start that ended, with all that is counted."""
+        return self.seconds / self.started if self.started else math.nan
 
     def reached(self, best: float) -> int:
         return sum(x <= best + SAME_OPTIMUM for x in self.objectives)

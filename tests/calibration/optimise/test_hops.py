@@ -111,9 +111,25 @@ def test_who_may_not_hop() -> None:
     known = replace(rules, best=-1.0)  # an earlier fit has the better optimum already
     assert hops.hopped(objective, state, known, LINE) is None  # type: ignore[arg-type]
     free = replace(rules, lower=np.full(2, -np.inf), upper=np.full(2, np.inf))
-    after = hops.hopped(objective, state, free, LINE)  # type: ignore[arg-type]
     # There are no places where there is no range.
-    assert after is not None and after.theta[0, 0] == state.theta[0, 0] and not after.hops[0]
+    assert hops.hopped(objective, state, free, LINE) is None  # type: ignore[arg-type]
+
+
+class Island(Wells):
+    """Nothing can be integrated but around a = -3."""
+
+    def look(self, thetas: np.ndarray) -> Look:
+        seen = super().look(thetas)
+        return seen._replace(value=np.where(np.abs(thetas[:, 0] + 3) < 0.1, seen.value, np.inf))
+
+
+def test_where_nothing_can_be_integrated_elsewhere_starts_stay() -> None:
+    objective = Island()
+    state = _ended(objective, [-2.9526])
+    rules = replace(_rules(objective), lower=np.array([-5.0, -0.6]), upper=np.array([5.0, -0.5]))
+    after = hops.hopped(objective, state, rules, LINE)  # type: ignore[arg-type]
+    assert after is not None and not after.hops[0]
+    np.testing.assert_array_equal(after.theta, state.theta)
 
 
 TRUTH = {"frequency": 2.0, "height": 1.0}

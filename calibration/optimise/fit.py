@@ -92,8 +92,7 @@ def fit(
     objective = _objective(problem, name, inner)
     given = None if isinstance(sampling, str) else given_starts(problem, objective, sampling)
     settings = {"method": name, "seed": seed, "iterations": iterations, "tolerance": tolerance, "retire": retire}
-    settings |= {"hop": hop}
-    settings |= {"inner": inner, "sampling": sampling if isinstance(sampling, str) else "given"}
+    settings |= {"hop": hop, "inner": inner, "sampling": sampling if isinstance(sampling, str) else "given"}
     count = starts - have if given is None else len(given)
     rules = Rules(objective.lower, objective.upper, iterations, tolerance, retire, _best_of(extend))
 

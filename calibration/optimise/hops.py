@@ -150,7 +150,7 @@ def hopped(objective: RegionObjective, state: TrustRegions, rules: Rules, line: 
 
 
 def _optima(state: TrustRegions, rules: Rules) -> list[_Optimum]:
-    """The best start, with those near it, and the most frequent of the optima that several starts share."""
+    """The best start, for all that are near it, and the most frequent of the other optima that several starts share."""
     may = state.hops & np.isfinite(state.value)
     order = np.argsort(state.value, kind="stable")
     best = order[0]

@@ -16,6 +16,7 @@ import sympy as sp
 from jaxtyping import Array, Float
 
 from twin.compile.assembly import Assembly, stack
+from twin.compile.conservation import ConservationLaws, conservation_laws
 from twin.compile.delays import DelayTerms, Past
 from twin.compile.evaluate import Env, compile_expressions
 from twin.compile.events import EventProgram
@@ -125,6 +126,11 @@ class System:
     def jacobian_pattern(self) -> tuple[tuple[int, int], ...]:
         """Positions of the structural non-zeros, row by row."""
         return self._assembly.pattern if self._assembly else tuple(sorted(self.jacobian.todok()))
+
+    @cached_property
+    def conserved(self) -> ConservationLaws:
+        """What of the states no reaction changes."""
+        return conservation_laws(self.model)
 
     @cached_property
     def _linearised(self):

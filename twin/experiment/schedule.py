@@ -29,7 +29,7 @@ SETTLING = 1e6
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["borders", "params", "inflow", "keep", "add", "by_formula", "initial", "clock", "origin"],
-    meta_fields=["formulas"],
+    meta_fields=["formulas", "equilibrates", "settles"],
 )
 @dataclass(frozen=True)
 class Schedule:
@@ -48,6 +48,8 @@ class Schedule:
         clock: 1 where time runs; 0 in a segment that runs to steady state at a standing clock.
         origin: Time that a standing clock shows.
         formulas: Position of a state and the formula it may be set to.
+        equilibrates: Whether any lane runs to steady state in the first segment.
+        settles: Whether any does in the last one.
     """
 
     borders: Float[Array, "segment+1 lane"]
@@ -60,6 +62,8 @@ class Schedule:
     clock: Float[Array, "segment lane"]
     origin: Float[Array, "segment lane"]
     formulas: tuple[tuple[int, sp.Expr], ...] = ()
+    equilibrates: bool = False
+    settles: bool = False
 
     @property
     def segments(self) -> int:
@@ -120,6 +124,8 @@ def make_schedule(system: System, actions: Actions, p: Float[Array, "parameter e
         clock=flat(clock),
         origin=flat(origin),
         formulas=tuple((system.states.index(each.target), each.formula) for each in actions.formula_resets),
+        equilibrates=actions.any_equilibrates,
+        settles=actions.any_settles,
     )
 
 

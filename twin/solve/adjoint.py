@@ -3,7 +3,8 @@
 The adjoint of every accepted step is `jax.vjp` of that step alone, so the cost does not depend on the number of
 parameters, and memory is bounded: the starts of the steps of one page are stored, and where the integration was when
 each page began; pages before the last are integrated again when the adjoint comes to them. Where lanes took the places
-of others (see `twin.solve.relay`), they give them back.
+of others (see `twin.solve.relay`), they give them back. Steps to a steady state are left out where the implicit
+function theorem gives its derivatives (see `twin.solve.rest`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from twin.compile.system import System
 from twin.errors import UnsupportedModelError
@@ -24,10 +25,11 @@ from twin.solve.between import Chosen, change, first_state
 from twin.solve.blocks import BYTES_OF_TURNS
 from twin.solve.events import EventLoop
 from twin.solve.loop import Loop
-from twin.solve.method import Method, Step
+from twin.solve.method import Method, Segment, Step
 from twin.solve.nodes import IDLE_STEP, Nodes, Tolerance
 from twin.solve.past import Past
 from twin.solve.relay import Ended, Relay, Standing
+from twin.solve.rest import Rests, SteadyStates
 from twin.solve.rows import put_rows
 from twin.solve.sampling import Span, none_passed, pull_samples
 from twin.solve.segments import at_segment, clock_time
@@ -83,6 +85,7 @@ class _Kept(NamedTuple):
         schedule: The schedule.
         ts: Sample times.
         past: States at earlier times, for delayed terms.
+        rests: Where runs to steady state began and ended.
         checkpoints: Who was where at the beginning of each page.
         page: Index of the last page.
         nodes: Starts of the steps of the last page.
@@ -92,6 +95,7 @@ class _Kept(NamedTuple):
     schedule: Schedule
     ts: Float[Array, "sample lane"]
     past: Past | None
+    rests: Rests | None
     checkpoints: Standing
     page: Int[Array, ""]
     nodes: Nodes
@@ -140,11 +144,15 @@ def _forward(system: System, method: Method, tolerance: Tolerance, places: int, 
     start = (nothing, first, relay.no_tally(first), checkpoints, relay.blank(first, length), nothing)
     index, at, tally, checkpoints, nodes, count = lax.while_loop(lambda carry: carry[1].going, body, start)
     ended = relay.ended(at, tally)
-    return ended, _Kept(schedule, ts, ended.past, checkpoints, index - 1, nodes, count)
+    return ended, _Kept(schedule, ts, ended.past, ended.rests, checkpoints, index - 1, nodes, count)
 
 
-def _replay(system: System, step: Step, events: EventLoop | None, schedule: Schedule, z: Array, past, at, next_at):
+def _replay(
+    system: System, step: Step, events: EventLoop | None, schedule: Schedule, z: Array, past, at, next_at, left_out
+):
     """One accepted step and what happened after it, as a differentiable function of schedule, states and past.
+
+    Steps left out have their value, and no derivatives but those of the states at their start.
 
     Returns:
         The extended state; what the step adds to the past; its course and its place in time.
@@ -165,6 +173,8 @@ def _replay(system: System, step: Step, events: EventLoop | None, schedule: Sche
         record = (t, h, y, here.slope(system, t, y), after, here.slope(system, t + h * here.clock, after))
         record = tuple(jnp.where(accepted, each, lax.stop_gradient(each)) for each in record)
     moved = put_rows(z, jnp.where(accepted, after, y))
+    if left_out is not None:
+        moved = jnp.where(left_out, lax.stop_gradient(moved) + (z - lax.stop_gradient(z)), moved)
     if choices is None:
         z = change(system, schedule, events, moved, choices, segment, following, start, locks, past)
     else:
@@ -220,17 +230,31 @@ class _Sweep(NamedTuple):
     numbers: Int[Array, " lane"]
 
 
+class _Runs(NamedTuple):
+    """Runs to steady state, whose steps are left out where the implicit function theorem gives their derivatives.
+
+    Args:
+        first: In the first segment; None if there are none.
+        last: In the last one, likewise.
+    """
+
+    first: SteadyStates | None
+    last: SteadyStates | None
+
+
 class _Back:
     """The way back.
 
     Args:
         relay: The lanes and their places.
         kept: What the forward pass left.
-        cotangent: Cotangents of how the lanes ended.
+        runs: Runs to steady state.
+        cotangent: Cotangents of how the lanes ended, or of where the last run to steady state began whose steps are
+            left out.
     """
 
-    def __init__(self, relay: Relay, kept: _Kept, cotangent: Ended) -> None:
-        self.relay, self.kept, self.cotangent = relay, kept, cotangent
+    def __init__(self, relay: Relay, kept: _Kept, runs: _Runs, cotangent: Ended) -> None:
+        self.relay, self.kept, self.runs, self.cotangent = relay, kept, runs, cotangent
         self.system, self.step = relay.system, relay.method.replayer(relay.system)
 
     def gradient(self) -> dict[str, Array]:
@@ -296,17 +320,42 @@ class _Back:
 
     def _one(self, loop: Loop, index: Array, nodes: Nodes, sweep: _Sweep) -> _Sweep:
         """Back over one iteration."""
-        schedule, states = loop.schedule, len(self.system.states)
         here = jax.tree.map(lambda x: x[index], nodes)
         following = jax.tree.map(lambda x: x[index + 1], nodes)
+        left_out = self._left_out(loop, here)
+        if left_out is None:
+            return self._over(loop, index, here, following, sweep, None)
+        something = (here.length > 0) & ~left_out
+        something |= (following.segment > here.segment) | (following.cursor > here.cursor)
+        over = lambda sweep: self._over(loop, index, here, following, sweep, left_out)  # noqa: E731
+        return lax.cond(jnp.any(something), over, lambda sweep: sweep, sweep)
+
+    def _left_out(self, loop: Loop, here: Nodes) -> Bool[Array, " lane"] | None:
+        """Lanes whose step led to a steady state of which derivatives are known; None if there are no such."""
+        left_out = None
+        for steady, segment in ((self.runs.first, 0), (self.runs.last, loop.last)):
+            if steady is not None:
+                known = (here.segment == segment) & steady.determined[self._there(loop)]
+                left_out = known if left_out is None else left_out | known
+        return left_out
+
+    def _there(self, loop: Loop) -> Int[Array, " lane"]:
+        """The lanes of a loop among all; some lane where a place is empty."""
+        return jnp.clip(loop.numbers, 0, self.relay.lanes - 1)
+
+    def _over(
+        self, loop: Loop, index: Array, here: Nodes, following: Nodes, sweep: _Sweep, left_out: Array | None
+    ) -> _Sweep:
+        """Back over a step and what happened after it."""
+        schedule, states = loop.schedule, len(self.system.states)
         at = (here.segment, here.start, here.length, here.choices)
-        locked_after = None if here.choices is None else following.choices.locked
+        locked_after = None if following.choices is None else following.choices.locked
         floats = {name: getattr(schedule, name) for name in DIFFERENTIABLE}
 
         def advance(differentiable, z, past):
             changed = schedule.replace(**differentiable)
             beyond = (following.segment, following.start, locked_after)
-            return _replay(self.system, self.step, loop.events, changed, z, past, at, beyond)
+            return _replay(self.system, self.step, loop.events, changed, z, past, at, beyond, left_out)
 
         (_, _, course, span), pull = jax.vjp(advance, floats, here.z, self.kept.past)
         # Later steps that looked back at this one have by now added to its share of the past.
@@ -322,15 +371,51 @@ class _Back:
         """Cotangents of the schedule, with what those of the states before the first step are in it."""
         schedule = loop.schedule
         floats = {name: getattr(schedule, name) for name in DIFFERENTIABLE}
-        start = lambda differentiable: first_state(self.system, schedule.replace(**differentiable))[0]  # noqa: E731
+        first = self.runs.first
+        if first is not None:
+            first = first.take(self._there(loop))
+
+        def start(floats: dict[str, Array]) -> Array:
+            changed = schedule.replace(**floats)
+            z = first_state(self.system, changed)[0]
+            return z if first is None else first.of(self.system, _segment(changed, 0), z)
+
         _, pull = jax.vjp(start, floats)
         return jax.tree.map(jnp.add, sweep.of_schedule, pull(sweep.of_z)[0])
+
+
+def _segment(schedule: Schedule, number: int) -> Segment:
+    """The same segment of all lanes, counted from the end if negative."""
+    return at_segment(schedule, jnp.full(schedule.lanes, number % schedule.segments))[0]
+
+
+def _runs(relay: Relay, kept: _Kept) -> _Runs:
+    """Runs to steady state of all lanes."""
+    schedule, rests, parts = kept.schedule, kept.rests, (relay.system, relay.tolerance)
+    if rests is None:
+        return _Runs(None, None)
+    first = last = None
+    if schedule.equilibrates:
+        begun = first_state(relay.system, schedule)[0]
+        first = SteadyStates.reached(*parts, _segment(schedule, 0), begun, rests.before)
+    if schedule.settles:
+        last = SteadyStates.reached(*parts, _segment(schedule, -1), rests.begun, rests.end)
+    return _Runs(first, last)
 
 
 def _backward(system: System, method: Method, tolerance: Tolerance, places: int, kept: _Kept, cotangent: Ended):
     kept = lax.optimization_barrier(kept)
     relay = Relay(system, method, tolerance, kept.schedule, kept.ts, places)
-    gradient = _Back(relay, kept, cotangent).gradient()
+    runs, of_last = _runs(relay, kept), None
+    if runs.last is not None and kept.rests is not None:
+        last, schedule = runs.last, kept.schedule
+        floats = {name: getattr(schedule, name) for name in DIFFERENTIABLE}
+        end = lambda floats, begun: last.of(system, _segment(schedule.replace(**floats), -1), begun)  # noqa: E731
+        of_last, of_begun = jax.vjp(end, floats, kept.rests.begun)[1](cotangent.z)
+        cotangent = cotangent._replace(z=of_begun)
+    gradient = _Back(relay, kept, runs, cotangent).gradient()
+    if of_last is not None:
+        gradient = jax.tree.map(jnp.add, gradient, of_last)
     return jax.tree.map(jnp.zeros_like, kept.schedule).replace(**gradient), jnp.zeros_like(kept.ts)
 
 

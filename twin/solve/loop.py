@@ -32,6 +32,7 @@ from twin.solve.nodes import (
     Tolerance,
 )
 from twin.solve.past import DEFECT_AT, Past, hermite, hermite_slope, interpolation_error
+from twin.solve.rest import Rests, any_rest
 from twin.solve.rows import put_rows
 from twin.solve.sampling import Passed, Span, none_passed, pass_samples
 from twin.solve.segments import at_segment, clock_time
@@ -64,6 +65,7 @@ class Progress(NamedTuple):
         status: 0, or why the lane stopped.
         passed: Samples seen.
         past: What delayed terms need.
+        rests: Where runs to steady state began and ended; None without any of which derivatives are the theorem's.
     """
 
     step: Int[Array, " lane"]
@@ -76,6 +78,7 @@ class Progress(NamedTuple):
     status: Int[Array, " lane"]
     passed: Passed
     past: Past | None
+    rests: Rests | None
 
 
 class _Attempt(NamedTuple):
@@ -223,6 +226,7 @@ class Loop:
             status=jnp.where(full, TOO_MANY_WAITING, OK).astype(jnp.int32),
             passed=none_passed(self.ts.shape[0], self.states, lanes, lanes if kept is None else kept),
             past=self._no_past(z),
+            rests=Rests.none(z) if any_rest(self.system, self.schedule) else None,
         )
 
     def _no_past(self, z: Array) -> Past | None:
@@ -253,10 +257,10 @@ class Loop:
             going |= self.events.next_due(t, waiting, c.watch, _event_tolerance(t, length))[0]
         return going & (c.status == OK)
 
-    def iterate(self, c: Progress) -> tuple[Progress, Nodes, Attempted]:
-        """One iteration, the start of what it attempted, and how that went."""
+    def iterate(self, c: Progress, those: Bool[Array, " lane"] | None = None) -> tuple[Progress, Nodes, Attempted]:
+        """One iteration of all lanes, or of those, the start of what it attempted, and how that went."""
         control = lax.stop_gradient
-        active = self.alive(c)
+        active = self.alive(c) if those is None else self.alive(c) & those
         here = jnp.minimum(c.segment, self.last)
         segment, begin, length = at_segment(self.schedule, here)
         segment = self._in_force(segment, c)
@@ -323,8 +327,20 @@ class Loop:
             status=jnp.where(full & (status == OK), TOO_MANY_WAITING, status),
             passed=pass_samples(self.ts, c.passed, self.numbers, stands, here, span, y, course),
             past=self._remember(c, t, a, stands, record),
+            rests=self._rests(c, moved, z, here, following, ends),
         )
         return onward, self._node(c, here, length_made, choices), Attempted(segment, t, a.h, after, course, span, kept)
+
+    def _rests(self, c: Progress, moved, z, here, following, ends) -> Rests | None:
+        """Where runs to steady state began and ended, after a step."""
+        if c.rests is None:
+            return None
+        begins = (following > here) & (following == self.last)
+        return Rests(
+            jnp.where(ends & (here == 0), moved, c.rests.before),
+            jnp.where(begins, z, c.rests.begun),
+            jnp.where(ends & (here == self.last), moved, c.rests.end),
+        )
 
     def _interpolation(self, segment: Segment, t, y, a: _Attempt, after, ends) -> Lanes:
         """Error of the interpolant that delayed terms will read, relative to the tolerance."""

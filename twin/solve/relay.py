@@ -20,6 +20,7 @@ from twin.solve.loop import Loop, Progress
 from twin.solve.method import Method
 from twin.solve.nodes import EMPTY, Nodes, Tolerance
 from twin.solve.past import Past
+from twin.solve.rest import Rests
 from twin.solve.sampling import none_passed
 
 FREE_SHARE = 8
@@ -53,6 +54,7 @@ class Ended(NamedTuple):
         status: 0, or why the lane stopped.
         step: Attempts made.
         past: What delayed terms need.
+        rests: Where runs to steady state began and ended.
     """
 
     z: Float[Array, "row lane"]
@@ -62,11 +64,12 @@ class Ended(NamedTuple):
     status: Int[Array, " lane"]
     step: Int[Array, " lane"]
     past: Past | None
+    rests: Rests | None
 
     @classmethod
     def of(cls, c: Progress) -> Ended:
         """Where every lane has a place."""
-        return cls(c.z, c.passed.y, c.passed.segment, c.passed.cursor, c.status, c.step, c.past)
+        return cls(c.z, c.passed.y, c.passed.segment, c.passed.cursor, c.status, c.step, c.past, c.rests)
 
 
 class Tally(NamedTuple):
@@ -76,6 +79,7 @@ class Tally(NamedTuple):
     cursor: Int[Array, " lane+1"]
     status: Int[Array, " lane+1"]
     step: Int[Array, " lane+1"]
+    rests: Rests | None
 
 
 class Relay:
@@ -172,22 +176,22 @@ class Relay:
         marked = loop.ended(c)
         # Lanes under way are written, too, and again later. The scatter also keeps XLA from compiling legs and the loop
         # in them as one function, which takes several times longer than the loop by itself.
-        here = Tally(marked.z.T, marked.passed.cursor, marked.status, marked.step)
-        tally = Tally(*(rows.at[at.numbers].set(new) for rows, new in zip(tally, here, strict=True)))
+        of_lanes = marked.z, marked.passed.cursor, marked.status, marked.step, marked.rests
+        tally = jax.tree.map(lambda rows, new: rows.at[at.numbers].set(new.T), tally, Tally(*of_lanes))
         going = loop.goes_on(c) | (at.waiting < self.lanes)
         return at._replace(c=c, going=going), tally
 
     def no_tally(self, at: Standing) -> Tally:
         """Before any lane has ended."""
-        nothing = jnp.zeros(self.lanes + 1, jnp.int32)
-        return Tally(jnp.zeros((self.lanes + 1, at.c.z.shape[0])), nothing, nothing, nothing)
+        of_places = Tally(at.c.z, at.c.passed.cursor, at.c.status, at.c.step, at.c.rests)
+        return jax.tree.map(lambda x: jnp.zeros((self.lanes + 1, *x.shape[:-1]), x.dtype), of_places)
 
     def ended(self, at: Standing, tally: Tally) -> Ended:
         """How all ended."""
         if self.alone:
             return Ended.of(self.loop(at.numbers).ended(at.c))
-        z, cursor, status, step = (x[:-1] for x in tally)
-        return Ended(z.T, at.c.passed.y, at.c.passed.segment, cursor, status, step, None)
+        z, cursor, status, step, rests = jax.tree.map(lambda x: x[:-1].T, tally)
+        return Ended(z, at.c.passed.y, at.c.passed.segment, cursor, status, step, None, rests)
 
     def blank(self, at: Standing, slots: int) -> Nodes:
         """Room for the steps of a page."""

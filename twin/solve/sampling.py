@@ -83,6 +83,12 @@ def pass_samples(
     return _each_due(ts, passed.cursor, stands, span, put, passed)
 
 
+def sample_due(ts: Float[Array, "sample lane"], cursor: Int[Array, " lane"], t: Lanes) -> Bool[Array, " lane"]:
+    """Whether the next sample of each lane is not later than some time."""
+    row = jnp.minimum(cursor, ts.shape[0] - 1)
+    return (cursor < ts.shape[0]) & (ts[row, jnp.arange(ts.shape[1])] <= t)
+
+
 def pull_samples(
     ts: Float[Array, "sample lane"],
     cotangent: Float[Array, "kept sample+1 state"],

@@ -1,11 +1,13 @@
 """Forward sensitivities: tangents in many directions, carried along the accepted steps of the loop.
 
 What decides (rejected attempts, step control, the search for events) carries none. Step sizes are constants of the
-differentiation, as fractions of their segment, as they are for the adjoint (see `twin.solve.integrate`).
+differentiation, as fractions of their segment, as they are for the adjoint (see `twin.solve.integrate`). Runs to steady
+state go on without tangents where the implicit function theorem gives them at the end (see `twin.solve.rest`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -13,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from twin.compile.system import System
 from twin.experiment.schedule import Schedule
@@ -24,7 +26,9 @@ from twin.solve.loop import Attempted, Loop, Progress
 from twin.solve.mapped import Mapped
 from twin.solve.method import Along, Method
 from twin.solve.nodes import Nodes, Tolerance
+from twin.solve.rest import SteadyStates, any_rest
 from twin.solve.rows import put_rows
+from twin.solve.sampling import sample_due
 from twin.solve.segments import at_segment
 
 DIFFERENTIABLE = ("borders", "params", "inflow", "keep", "add", "initial")
@@ -147,14 +151,69 @@ class _Tangents:
         z = jnp.zeros((c.z.shape[0], *shape)) if z is None else z
         _, samples, states = c.passed.y.shape
         first = _Carried(z, jnp.zeros((samples, states, *shape)), self._place(jnp.zeros_like(c.segment)))
+        if any_rest(self.system, self.schedule):
+            c, carried = self._around_rests(c, first)
+        else:
+            c, carried = self._onward(c, first, lambda c: self.loop.alive(c), None)
+        return self.loop.ended(c), carried.z, carried.passed
+
+    def _onward(
+        self, c: Progress, carried: _Carried, those: Callable[[Progress], Array], quiet: Bool[Array, ""] | None
+    ) -> tuple[Progress, _Carried]:
+        """Steps of those lanes until none of them goes on, without tangents if it is to be quiet."""
 
         def body(carry):
             c, carried = carry
-            after, node, attempt = self.loop.iterate(c)
-            return after, self._follow(c, after, node, attempt, carried)
+            after, node, attempt = self.loop.iterate(c, those(c))
+            return after, self._follow(c, after, node, attempt, carried, quiet)
 
-        c, carried = lax.while_loop(lambda carry: self.loop.goes_on(carry[0]), body, (c, first))
-        return self.loop.ended(c), carried.z, carried.passed
+        return lax.while_loop(lambda carry: jnp.any(those(carry[0])), body, (c, carried))
+
+    def _around_rests(self, c: Progress, carried: _Carried) -> tuple[Progress, _Carried]:
+        """In turn: runs to steady state without tangents, which follow at their ends, and all else with them."""
+
+        def rests(c: Progress) -> Bool[Array, " lane"]:
+            segment, begin, _ = at_segment(self.schedule, jnp.minimum(c.segment, self.loop.last))
+            # A sample at the moment before which the clock stands is passed first, with its tangents.
+            return self.loop.alive(c) & (segment.clock == 0) & ~sample_due(self.ts, c.passed.cursor, begin)
+
+        def turn(carry):
+            c, carried, followed = carry
+            runs = rests(c) & ~followed
+            quiet = jnp.any(runs)
+
+            def those(now: Progress) -> Bool[Array, " lane"]:
+                resting = rests(now) & ~followed
+                return jnp.where(quiet, runs & resting & (now.segment == c.segment), self.loop.alive(now) & ~resting)
+
+            after, carried = self._onward(c, carried, those, quiet)
+            settle = lambda: self._settled(c, after, carried, runs, followed)  # noqa: E731
+            return lax.cond(quiet, settle, lambda: (after, carried, followed))
+
+        start = c, carried, jnp.zeros(self.schedule.lanes, bool)
+        return lax.while_loop(lambda carry: self.loop.goes_on(carry[0]), turn, start)[:2]
+
+    def _settled(self, before: Progress, after: Progress, carried: _Carried, runs: Array, followed: Array):
+        """Tangents at the ends of runs to steady state; lanes without determined ones go back, to be followed."""
+        here = jnp.minimum(before.segment, self.loop.last)
+        segment, _, _ = at_segment(self.schedule, here)
+        assert after.rests is not None
+        end = jnp.where(here == 0, after.rests.before, after.rests.end)
+        found = SteadyStates.reached(self.system, self.loop.tolerance, segment, before.z, end)
+        determined = runs & found.determined
+        back = runs & ~determined & (after.segment > here)
+
+        def of(*values):
+            schedule = self._changed(values[1:])
+            segment, _, _ = at_segment(schedule, here)
+            y = found.of(self.system, segment, values[0])
+            return change(self.system, schedule, None, y, None, here, after.segment, after.start, None, None)
+
+        d_z = along(of, [before.z, *self.floats], [carried.z, *self.of_floats])
+        of_lanes = (x._replace(passed=None) for x in (before, after))
+        c = jax.tree.map(lambda old, new: jnp.where(back, old, new), *of_lanes)._replace(passed=after.passed)
+        place = self._place(jnp.minimum(c.segment, self.loop.last))
+        return c, _Carried(jnp.where(determined, d_z, carried.z), carried.passed, place), followed | back
 
     def _changed(self, floats) -> Schedule:
         return self.schedule.replace(**dict(zip(self.names, floats, strict=True)))
@@ -176,16 +235,25 @@ class _Tangents:
             _first(of(lambda segment, begin, length: length[None], "borders")),
         )
 
-    def _follow(self, c: Progress, after: Progress, node: Nodes, attempt: Attempted, d: _Carried) -> _Carried:
-        """Tangents after an iteration."""
+    def _follow(
+        self,
+        c: Progress,
+        after: Progress,
+        node: Nodes,
+        attempt: Attempted,
+        d: _Carried,
+        quiet: Bool[Array, ""] | None,
+    ) -> _Carried:
+        """Tangents after an iteration, or as they were if it is to be quiet."""
         stands = node.length > 0
+        loud = lambda happens: happens if quiet is None else happens & ~quiet  # noqa: E731
 
         def step(carried: tuple[Array, Array]):
             return self._step(c, after, node, attempt, _Carried(*carried, d.place), stands)
 
-        z, passed = lax.cond(jnp.any(stands), step, lambda x: x, (d.z, d.passed))
+        z, passed = lax.cond(loud(jnp.any(stands)), step, lambda x: x, (d.z, d.passed))
         y = jnp.where(stands, attempt.y, c.z[: len(attempt.y)])
-        z, place = self._between(c, after, node, put_rows(c.z, y), z, d.place)
+        z, place = self._between(c, after, node, put_rows(c.z, y), z, d.place, loud)
         return _Carried(z, passed, place)
 
     def _step(self, c, after: Progress, node: Nodes, attempt: Attempted, d: _Carried, stands: Array):
@@ -226,7 +294,7 @@ class _Tangents:
 
         return lax.while_loop(lambda carry: jnp.any(carry[0] < end), body, (first, passed))[1]
 
-    def _between(self, c: Progress, after: Progress, node: Nodes, moved: Array, d_moved: Array, place: _Place):
+    def _between(self, c: Progress, after: Progress, node: Nodes, moved: Array, d_moved: Array, place: _Place, loud):
         """Tangents after what happened between two steps."""
         events, choices = self.loop.events, node.choices
         locks = None
@@ -241,7 +309,7 @@ class _Tangents:
             d_z = along(of, [moved, *self.floats], [d_moved, *self.of_floats])
             return d_z, self._that_vary(self._place(jnp.minimum(after.segment, self.loop.last)))
 
-        d_z, varying = lax.cond(chosen.anything, happened, lambda: (d_moved, self._that_vary(place)))
+        d_z, varying = lax.cond(loud(chosen.anything), happened, lambda: (d_moved, self._that_vary(place)))
         return d_z, place._replace(**varying)
 
     def _that_vary(self, place: _Place) -> dict[str, Change]:

@@ -201,7 +201,7 @@ def _where_eventful_forward(system: System, events: EventLoop, *arguments):
 
 def _where_eventful_backward(system: System, events: EventLoop, arguments, of_z: Array):
     schedule, moved, past, chosen = arguments
-    floats = {name: getattr(schedule, name) for name in DIFFERENTIABLE}
+    floats = _floats(schedule)
 
     def pull():
         after = lambda floats, *at: change(system, schedule.replace(**floats), events, at[0], *chosen, at[1])  # noqa: E731
@@ -260,7 +260,7 @@ class _Back:
     def gradient(self) -> dict[str, Array]:
         """Cotangents of the schedule of all lanes."""
         relay, kept, cotangent = self.relay, self.kept, self.cotangent
-        every = {name: getattr(kept.schedule, name) for name in DIFFERENTIABLE}
+        every = _floats(kept.schedule)
         one_more = lambda x: jnp.zeros((relay.lanes + 1, *x.shape[:-1]), x.dtype)  # noqa: E731
         gathered = {} if relay.alone else {name: one_more(x) for name, x in every.items()}
         if relay.alone:
@@ -350,7 +350,7 @@ class _Back:
         schedule, states = loop.schedule, len(self.system.states)
         at = (here.segment, here.start, here.length, here.choices)
         locked_after = None if following.choices is None else following.choices.locked
-        floats = {name: getattr(schedule, name) for name in DIFFERENTIABLE}
+        floats = _floats(schedule)
 
         def advance(differentiable, z, past):
             changed = schedule.replace(**differentiable)
@@ -370,7 +370,7 @@ class _Back:
     def _with_first_states(self, loop: Loop, sweep: _Sweep) -> dict[str, Array]:
         """Cotangents of the schedule, with what those of the states before the first step are in it."""
         schedule = loop.schedule
-        floats = {name: getattr(schedule, name) for name in DIFFERENTIABLE}
+        floats = _floats(schedule)
         first = self.runs.first
         if first is not None:
             first = first.take(self._there(loop))
@@ -382,6 +382,11 @@ class _Back:
 
         _, pull = jax.vjp(start, floats)
         return jax.tree.map(jnp.add, sweep.of_schedule, pull(sweep.of_z)[0])
+
+
+def _floats(schedule: Schedule) -> dict[str, Array]:
+    """What of a schedule is differentiated, by name."""
+    return {name: getattr(schedule, name) for name in DIFFERENTIABLE}
 
 
 def _segment(schedule: Schedule, number: int) -> Segment:
@@ -409,7 +414,7 @@ def _backward(system: System, method: Method, tolerance: Tolerance, places: int,
     runs, of_last = _runs(relay, kept), None
     if runs.last is not None and kept.rests is not None:
         last, schedule = runs.last, kept.schedule
-        floats = {name: getattr(schedule, name) for name in DIFFERENTIABLE}
+        floats = _floats(schedule)
         end = lambda floats, begun: last.of(system, _segment(schedule.replace(**floats), -1), begun)  # noqa: E731
         of_last, of_begun = jax.vjp(end, floats, kept.rests.begun)[1](cotangent.z)
         cotangent = cotangent._replace(z=of_begun)

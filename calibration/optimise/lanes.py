@@ -29,6 +29,9 @@ PATIENCE = 12
 PACE, LEAST_BEFORE_RETIRING = 50, 100
 """Evaluations over which the pace of a start is taken, and those that each may have before it is judged."""
 
+MAY_QUICKEN = 3.0
+"""How much faster than at its pace a start may still become: valleys that bend are left behind all at once."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -93,8 +96,8 @@ class Rules:
         upper: Upper bounds.
         iterations: Most evaluations of a start.
         tolerance: A start has converged when a step on which the radius has no say gains, or promises, less than this.
-        retire: Whether hopeless starts end early: those that at the pace of their last evaluations would not come down
-            to the best objective with all the evaluations that they have left.
+        retire: Whether hopeless starts end early: those that even at three times the pace of their last evaluations
+            would not come down to the best objective with all the evaluations that they have left.
         best: An objective that is known already, which counts for retiring.
     """
 
@@ -130,7 +133,7 @@ def _ended(state: State, rules: Rules) -> Int[np.ndarray, " start"]:
         best = min(rules.best, float(np.min(state.value, initial=np.inf)))
         with np.errstate(invalid="ignore"):
             pace = (state.past[:, -1] - state.value) / (PACE - 1)
-            hopeless = state.value - pace * (rules.iterations - state.evaluations) > best
+            hopeless = state.value - MAY_QUICKEN * pace * (rules.iterations - state.evaluations) > best
         judged = (status == RUNNING) & (state.evaluations >= LEAST_BEFORE_RETIRING)
         status = np.where(judged & hopeless, RETIRED, status)
     return status

@@ -138,6 +138,20 @@ def test_no_steady_state() -> None:
         twin.simulate(model, [0.0, 1.0], experiment=experiment)
 
 
+def test_a_first_step_as_long_as_the_horizon_can_lead_to_a_steady_state() -> None:
+    # Hardly anything moves beside what is kept, yet by more than counts as steady: one step comes to it, and one
+    # more has to show that it is.
+    model = twin.Model(
+        "faint",
+        [twin.State("kept", 1.0), twin.State("y", 0.0)],
+        [twin.Parameter("make", 1e-9)],
+        odes={"y": "make - y"},
+    )
+    before = twin.Experiment(equilibrate=twin.Equilibration())
+    ds = twin.simulate(model, [0.0, 1.0], experiment=before, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(ds.y, 1e-9, rtol=0, atol=1e-10)
+
+
 # ---- inputs and switches
 
 KNOTS, HEIGHTS = [0.5, 1.0, 2.0, 3.5, 4.0], [0.0, 2.0, 1.0, 3.0, 0.5]

@@ -368,6 +368,8 @@ class Loop:
         control = lax.stop_gradient
         slope = segment.slope(self.system, t, y)
         guess = _first_step(control(slope), control(y), control(length), self.tolerance)
+        # Whether a state is steady shows only in the step after the one that came to it.
+        guess = jnp.where(segment.clock == 0, jnp.minimum(guess, STEADY_FRACTION * control(length)), guess)
         wanted = jnp.where(c.fresh, guess, c.h)
         left = (1.0 - c.start) * control(length)
         stop = until if c.watch is None else jnp.minimum(until, c.watch.trial)

@@ -25,6 +25,7 @@ class Row:
         objective: Negative log-likelihood at its end.
         seconds: Since the beginning of the fit, when the start ended.
         compiled: Seconds of a second fit with everything compiled, where there was one.
+        cached: Seconds of a fit in a new process that finds the compiled programs of the first, where there was one.
         note: Why there is nothing, or how the start came to its end ("hopped").
     """
 
@@ -34,6 +35,7 @@ class Row:
     objective: float
     seconds: float
     compiled: float = math.nan
+    cached: float = math.nan
     note: str = ""
 
 
@@ -45,7 +47,7 @@ class Rows:
         if path.exists():
             with path.open(newline="") as file:
                 for row in csv.DictReader(file, delimiter="\t"):
-                    kinds = {"start": int, "objective": float, "seconds": float, "compiled": float}
+                    kinds = {"start": int, "objective": float, "seconds": float, "compiled": float, "cached": float}
                     self.rows.append(Row(**{key: kinds.get(key, str)(value) for key, value in row.items()}))
 
     def has(self, problem: str, engine: str) -> bool:
@@ -68,18 +70,20 @@ class Rows:
 def report(rows: Rows, reference: Path | None) -> str:
     """The table in Markdown: best objectives, starts that reach the best one known, seconds.
 
-    A ratio of seconds is that to the peer's variant whose starts reach the optimum more often, or in less time. Seconds
-    per start leave the building of models out, for both; where a fit was stopped, its starts that ended count.
+    A ratio of seconds is that to the peer's variant whose starts reach the optimum more often, or in less time. Where
+    everything was built before, the peer's model is compiled and our programs are kept from an earlier process; seconds
+    per start leave reading and tracing them out, too. Where a fit was stopped, its starts that ended count.
     """
     known = {}
     if reference:
         with reference.open(newline="") as file:
             known = {row["problem"]: -float(row["log_likelihood"]) for row in csv.DictReader(file, delimiter="\t")}
     lines = [
-        "| problem | best known | engine | best | starts that reach it | s | s per start | times slower, per start |",
-        "|---|---:|---|---:|---:|---:|---:|---:|",
+        "| problem | best known | engine | best | starts that reach it | s | s, built before | s per start "
+        "| times slower, per start |",
+        "|---|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
-    whole, per_start = [], []
+    whole, built, per_start = [], [], []
     for problem in dict.fromkeys(row.problem for row in rows.rows):
         engines = sorted(dict.fromkeys(row.engine for row in rows.rows if row.problem == problem), reverse=True)
         summaries = {engine: _summary(rows.of(problem, engine)) for engine in engines}
@@ -90,18 +94,21 @@ def report(rows: Rows, reference: Path | None) -> str:
         if ours and peers:
             peer = min(peers.values(), key=lambda each: (-each.reached(best), each.seconds))
             whole.append(peer.pace * ours.started / ours.seconds)
+            built.append(peer.pace * ours.started / ours.cached)
             per_start.append(peer.per_start / ours.per_start)
         for engine, each in summaries.items():
             slower = f"{each.per_start / ours.per_start:.1f}" if ours and engine != OURS else ""
+            before = each.cached if engine.startswith(OURS) else each.seconds
             lines.append(
                 f"| {problem} | {best:.2f} | {engine} | {each.best:.2f} | {each.share(best)} | "
-                f"{each.limit}{each.seconds:.1f} | {each.per_start:.3g} | {slower} |"
+                f"{each.limit}{each.seconds:.1f} | {each.limit}{before:.1f} | {each.per_start:.3g} | {slower} |"
             )
     if whole:
         lines.append(
             f"\nGeometric means over {len(whole)} problems, of the better variant of the peer: {_mean(per_start):.1f} "
-            f"per start; {_mean(whole):.1f} for the whole fit with our compilation, where a peer that was "
-            "stopped counts with the pace of its starts that ended"
+            f"per start; for the whole fit {_mean(built):.1f} where both built everything before, {_mean(whole):.1f} "
+            "with our compilation and without the peer's. A peer that was stopped counts with the pace of its starts "
+            "that ended"
         )
     return "\n".join(lines)
 
@@ -116,6 +123,7 @@ class _Summary:
     hopped: list[bool]
     seconds: float
     compiled: float
+    cached: float
     ended: float
     limit: str
 
@@ -151,11 +159,13 @@ class _Summary:
 def _summary(rows: list[Row]) -> _Summary:
     starts = [row for row in rows if row.start >= 0]
     compiled = [row.compiled for row in starts if math.isfinite(row.compiled)]
+    cached = [row.cached for row in starts if math.isfinite(row.cached)]
     return _Summary(
         [row.objective for row in starts],
         [row.note == "hopped" for row in starts],
         max((row.seconds for row in rows), default=math.nan),
         compiled[0] if compiled else math.nan,
+        cached[0] if cached else math.nan,
         max((row.seconds for row in starts), default=math.nan),
         ">" if any(row.start < 0 for row in rows) else "",
     )

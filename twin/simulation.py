@@ -23,7 +23,7 @@ from twin.experiment.actions import Actions, collect_actions
 from twin.experiment.experiment import Experiment
 from twin.experiment.schedule import make_schedule
 from twin.model.model import Model
-from twin.precision import in_float64
+from twin.precision import PRECISIONS, computing_in, in_float64
 from twin.solve import (
     AUTO,
     Method,
@@ -45,6 +45,9 @@ MOST_DRAWS = 8192
 
 MOST_TRIED = 16
 """Draws that a method is chosen by."""
+
+TIGHTEST_IN_FLOAT32 = 1e-5
+"""Least relative tolerance of a step whose numbers have seven digits: below it rounding decides about steps."""
 
 
 @runtime_checkable
@@ -70,6 +73,7 @@ def simulate(
     rtol: float = 1e-8,
     atol: float = 1e-12,
     max_steps: int = 4096,
+    precision: str = "float64",
     **of_cohort,
 ) -> xr.Dataset:
     """Simulate a model under an experiment.
@@ -88,6 +92,8 @@ def simulate(
         rtol: Relative tolerance per step.
         atol: Absolute tolerance per step, in the units of the states.
         max_steps: Most steps per trajectory.
+        precision: "float64", or "float32" for tolerances of 1e-5 and more: faster where the device has more of it, and
+            good to three or four digits (see ``docs/numerics.md``).
         of_cohort: Further options of `twin.simulate_cohort` (``to``, ``summaries``, ...), for a cohort.
 
     Returns:
@@ -109,13 +115,13 @@ def simulate(
     if not isinstance(model, Model):
         raise ModelError(f"the model is a {type(model).__name__}", where="simulate", expected="a twin.Model")
     if isinstance(parameters, Subjects):
-        accuracy = {"solver": solver, "rtol": rtol, "atol": atol, "max_steps": max_steps}
+        accuracy = {"solver": solver, "rtol": rtol, "atol": atol, "max_steps": max_steps, "precision": precision}
         return parameters.simulate(model, ts, experiment, variables, **accuracy, **of_cohort)
     if of_cohort:
         raise ExperimentError(
             f"the options {', '.join(of_cohort)} are given",
             where="simulate",
-            expected="solver, rtol, atol and max_steps; others with a twin.Cohort as parameters only",
+            expected="solver, rtol, atol, max_steps and precision; others with a twin.Cohort as parameters only",
         )
     times = check_times(ts)
     experiment = Experiment(t0=min(0.0, float(times[0]))) if experiment is None else experiment
@@ -133,9 +139,7 @@ def simulate(
     expressions = tuple(expression_of(model, name) for name in names)
     values, draws = parameter_matrix(model, {} if parameters is None else parameters)
     actions = collect_actions(system, [experiment], [float(times[-1])])
-    tolerance = Tolerance(
-        check_positive(rtol, "rtol"), check_positive(atol, "atol"), check_count(max_steps, "max_steps")
-    )
+    tolerance = check_tolerance(rtol, atol, max_steps, precision)
     method = method_named(solver, lambda: choose_for_draws(system, tolerance, expressions, actions, values))
     outputs, status = run_draws(system, method, tolerance, expressions, actions, values[:, None, :], times)
     _report_failures(status, draws is not None)
@@ -262,7 +266,8 @@ def run_draws(system, method, tolerance, expressions, actions, p, times):
         part = p[:, :, start : start + size]
         missing = size - part.shape[2]
         padded = np.concatenate([part, np.repeat(part[:, :, -1:], missing, axis=2)], axis=2)
-        call = run_lanes(system, method, tolerance, expressions, actions, padded, times[:, None])
+        with computing_in(tolerance.precision):
+            call = run_lanes(system, method, tolerance, expressions, actions, padded, times[:, None])
         if before is not None:  # while the device is at work on the next
             collect(*before)
         before = start, *call
@@ -312,6 +317,22 @@ def check_times(ts: ArrayLike) -> Float[np.ndarray, " time"]:
             expected="ascending times",
         )
     return times
+
+
+def check_tolerance(rtol: float, atol: float, max_steps: int, precision: str) -> Tolerance:
+    if precision not in PRECISIONS:
+        raise ExperimentError(
+            f"the precision is {precision!r}", where="solver", fix=suggestion(str(precision), PRECISIONS)
+        )
+    relative = check_positive(rtol, "rtol")
+    if precision == "float32" and relative < TIGHTEST_IN_FLOAT32:
+        raise ExperimentError(
+            f"rtol is {relative:g} with numbers of float32, which have seven digits",
+            where="solver",
+            expected=f"at least {TIGHTEST_IN_FLOAT32:g}",
+            fix=f"rtol={TIGHTEST_IN_FLOAT32:g} or more, and an atol that fits; or precision='float64'",
+        )
+    return Tolerance(relative, check_positive(atol, "atol"), check_count(max_steps, "max_steps"), precision)
 
 
 def check_positive(value: float, name: str) -> float:
@@ -393,6 +414,7 @@ def _dataset(model, names, times, outputs, status, draws, solver, tolerance) -> 
         "solver": solver,
         "rtol": tolerance.rtol,
         "atol": tolerance.atol,
+        "precision": tolerance.precision,
         "failed": int((status != 0).sum()),
         "cytotwin": version("cytotwin"),
         "jax": jax.__version__,

@@ -2,6 +2,7 @@
 
     uv run python tests/benchmarks/accelerator.py --petab ../shared/petab-benchmarks --out out/accelerator
     uv run python tests/benchmarks/accelerator.py --small --out out/accelerator
+    uv run python tests/benchmarks/accelerator.py --precision float32 --out out/accelerator32
 
 1. Robertson's problem to t = 1e5 for 100,000 log-normally scattered parameter sets, rtol 1e-6, atol 1e-8.
 2. A million virtual influenza patients under treatment, 141 times reduced to quantile bands.
@@ -9,7 +10,9 @@
 
 `--small` makes all of them about a hundred times smaller, for a trial on a CPU. Times are given with compilation (the
 first call of a process, nothing cached) and without. The floor is that of `step_cost`. Writes results.tsv and
-machine.json.
+machine.json. With `--precision float32` the first two are simulated in float32, at a relative tolerance of 1e-5 instead
+of 1e-6 (see `precision.py` for what that costs in accuracy) and without a floor, whose rates are those of float64; the
+fits stay in float64.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ import models
 import twin
 
 PROBLEM = "Boehm_JProteomeRes2014"
+RTOL = {"float64": 1e-6, "float32": 1e-5}
+"""Relative tolerance by precision."""
 PILOTS = 256
 """Trajectories whose steps are counted."""
 DECADES = np.logspace(-2, 5, 29)
@@ -93,6 +98,7 @@ def main() -> None:
     parser.add_argument("--petab", type=Path, help="folder of the PEtab benchmark problems, for the fits")
     parser.add_argument("--out", type=Path, default=Path("out/accelerator"))
     parser.add_argument("--small", action="store_true", help="a hundred times smaller")
+    parser.add_argument("--precision", choices=tuple(RTOL), default="float64")
     parser.add_argument("--chunk", type=int, help="patients simulated together")
     arguments = parser.parse_args()
     sizes = SMALL if arguments.small else Sizes()
@@ -103,20 +109,25 @@ def main() -> None:
     (arguments.out / "machine.json").write_text(json.dumps(machine, indent=2) + "\n", encoding="utf-8")
     print(f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}", flush=True)
     results = []
-    for result in measure(sizes, chunk, arguments.petab, peak_of(devices[0].device_kind), len(devices)):
+    peak = peak_of(devices[0].device_kind)
+    for result in measure(sizes, chunk, arguments.petab, peak, len(devices), arguments.precision):
         results.append(asdict(result))
         write_tsv(arguments.out / "results.tsv", results)
         print(_shown(result), flush=True)
 
 
-def measure(sizes: Sizes, chunk: int, petab: Path | None, peak: Peak | None, devices: int) -> Iterator[Result]:
+def measure(
+    sizes: Sizes, chunk: int, petab: Path | None, peak: Peak | None, devices: int, precision: str
+) -> Iterator[Result]:
     """The tasks one after the other."""
-    yield with_floor(stiff_trajectories(sizes.trajectories), robertson(), peak, devices)
-    yield with_floor(virtual_patients(sizes.patients, chunk), models.load("influenza_teiv"), peak, devices)
+    accuracy = {"rtol": RTOL[precision], "precision": precision}
+    peak = peak if precision == "float64" else None
+    yield with_floor(stiff_trajectories(sizes.trajectories, accuracy), robertson(), peak, devices)
+    yield with_floor(virtual_patients(sizes.patients, chunk, accuracy), models.load("influenza_teiv"), peak, devices)
     yield fits(sizes.fits, petab)
 
 
-def stiff_trajectories(count: int) -> Result:
+def stiff_trajectories(count: int, accuracy: dict) -> Result:
     """Robertson's problem for parameters that differ by factors of e."""
     model = robertson()
     found = []
@@ -124,7 +135,7 @@ def stiff_trajectories(count: int) -> Result:
     def simulate(seed: int, draws: int = count, max_steps: int = 1000):
         scatter = np.exp(np.random.default_rng(seed).standard_normal((3, draws)))
         values = {name: value * row for (name, value), row in zip(model.default_parameters.items(), scatter)}  # noqa: B905
-        ds = twin.simulate(model, DECADES, values, rtol=1e-6, atol=1e-8, max_steps=max_steps)
+        ds = twin.simulate(model, DECADES, values, atol=1e-8, max_steps=max_steps, **accuracy)
         found.append(ds.attrs["failed"])
         return ds
 
@@ -134,10 +145,10 @@ def stiff_trajectories(count: int) -> Result:
     return Result("robertson", count, second, first, count / second, failed, steps)
 
 
-def virtual_patients(count: int, chunk: int) -> Result:
+def virtual_patients(count: int, chunk: int, accuracy: dict) -> Result:
     """Influenza under treatment from day 1.5 on, patients as in examples/virtual_cohort.py."""
     model = models.load("influenza_teiv")
-    settings = {"rtol": 1e-6, "atol": 1e-9}
+    settings = {"atol": 1e-9, **accuracy}
     chunk = min(chunk, count)
 
     def simulate(size: int, seed: int):
@@ -200,7 +211,7 @@ def with_floor(result: Result, model: twin.Model, peak: Peak | None, devices: in
     cost: StepCost = step_cost(model)
     known = asdict(result) | {"operations_per_step": cost.operations, "bytes_per_step": cost.bytes}
     if peak is None or result.steps is None or result.seconds is None:
-        return Result(**(known | {"note": "floor: the rates of this device are unknown"}))
+        return Result(**(known | {"note": "floor: the rates of this device in this precision are unknown"}))
     floor = floor_seconds(cost, result.steps, result.count, peak) / devices
     over = result.seconds / floor
     return Result(**(known | {"floor_seconds": floor, "over_floor": over, "note": f"rates: {peak.source}"}))

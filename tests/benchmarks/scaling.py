@@ -2,7 +2,7 @@
 
     uv run python tests/benchmarks/scaling.py --out out/scaling [--full] [--only parameters states lanes subjects cores]
 
-Writes scaling.tsv, scaling.svg, scaling.md (the slopes, as a table) and machine.json. What should come out: a gradient
+Writes scaling.tsv, scaling.png, scaling.md (the slopes, as a table) and machine.json. What should come out: a gradient
 in reverse mode that costs the same for one parameter and for many; a residual Jacobian whose cost grows with them; a
 call that costs little more for several draws than for one, and is linear after that; memory that does not grow.
 """
@@ -42,7 +42,7 @@ def main() -> None:
             rows.append(row)
             write_tsv(arguments.out / "scaling.tsv", rows)
             print(f"{row['axis']} {row['x']}: {row['curve']} {row['cost']:.4g} {row['unit']}", flush=True)
-    draw(rows, arguments.out / "scaling.svg")
+    draw(rows, arguments.out / "scaling.png")
     text = markdown(slopes(rows))
     (arguments.out / "scaling.md").write_text(text, encoding="utf-8")
     (arguments.out / "machine.json").write_text(json.dumps(description(), indent=2) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("svg")
+matplotlib.use("agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
@@ -54,7 +54,7 @@ PANELS = (
 
 
 def draw(rows: Sequence[Point], path: Path) -> None:
-    """The figure as SVG, and as PNG beside it where the path ends so."""
+    """The figure as an image."""
     shown = [panel for panel in PANELS if any(row["axis"] == panel.axis for row in rows)]
     lines = -(-len(shown) // 3)
     figure, axes = plt.subplots(lines, min(3, len(shown)), figsize=(11.4, 3.2 * lines), squeeze=False)
@@ -63,10 +63,7 @@ def draw(rows: Sequence[Point], path: Path) -> None:
     for axis in axes.flat[len(shown) :]:
         axis.set_axis_off()
     figure.tight_layout(h_pad=2.0, w_pad=2.0)
-    # Without a date and with fixed identifiers the same results give the same file.
-    with plt.rc_context({"svg.hashsalt": "scaling", "svg.fonttype": "path"}):
-        kind = path.suffix.removeprefix(".")
-        figure.savefig(path, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else None)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 

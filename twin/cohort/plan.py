@@ -230,6 +230,7 @@ def provenance(model: Model, cohort: Cohort, solver: str, tolerance: Tolerance) 
         "rtol": tolerance.rtol,
         "atol": tolerance.atol,
         "max_steps": tolerance.max_steps,
+        "precision": tolerance.precision,
         "cytotwin": version("cytotwin"),
         "jax": jax.__version__,
     }
@@ -237,8 +238,10 @@ def provenance(model: Model, cohort: Cohort, solver: str, tolerance: Tolerance) 
 
 def fingerprint(attrs: Mapping[str, Any], experiment: object, plan: Plan) -> str:
     """SHA-256 of all that decides the numbers of a run, in hexadecimal."""
+    # Runs that were begun when there was one precision go on.
+    left_out = {"jax": attrs["jax"], "precision": "float64"}
     content = {
-        "attrs": {name: value for name, value in attrs.items() if name != "jax"},
+        "attrs": {name: value for name, value in attrs.items() if left_out.get(name) != value},
         "experiment": plain(experiment),
         "times": [float(time) for time in plan.program.times],
         "names": list(plan.names),

@@ -36,8 +36,8 @@ from twin.experiment.experiment import Experiment
 from twin.model.model import Model
 from twin.precision import in_float64
 from twin.progress import progress as progress_line
-from twin.simulation import check_count, check_positive, check_times, expression_of, variable_names
-from twin.solve import METHODS, Tolerance, method_named
+from twin.simulation import check_count, check_times, check_tolerance, expression_of, variable_names
+from twin.solve import METHODS, method_named
 from twin.solve.nodes import REASONS
 
 STORES = {
@@ -65,6 +65,7 @@ def simulate_cohort(
     rtol: float = 1e-8,
     atol: float = 1e-12,
     max_steps: int = 4096,
+    precision: str = "float64",
 ) -> xr.Dataset:
     """Simulate a model for every subject of a cohort.
 
@@ -90,6 +91,7 @@ def simulate_cohort(
         rtol: As for `twin.simulate`.
         atol: As for `twin.simulate`.
         max_steps: As for `twin.simulate`.
+        precision: As for `twin.simulate`.
 
     Returns:
         A dataset with, as asked for, trajectories (subject, time) with parameters and status of every subject as
@@ -120,9 +122,7 @@ def simulate_cohort(
     names = tuple(variable_names(model, variables))
     refuse_reserved(names)
     summaries = check_summaries(summaries, names, len(times))
-    tolerance = Tolerance(
-        check_positive(rtol, "rtol"), check_positive(atol, "atol"), check_count(max_steps, "max_steps")
-    )
+    tolerance = check_tolerance(rtol, atol, max_steps, precision)
     system = compile_model(model)
     counted = [condition(model, item) for item in summaries if isinstance(item, Count)]
     expressions = (*(expression_of(model, name) for name in names), *counted)

@@ -14,8 +14,8 @@ from twin.compile.evaluate import Env, compile_expressions
 from twin.compile.switches import jumps, switch_times
 from twin.model.model import Model
 
-NO_PRIORITY = -1e300
-"""Below every priority that an author would give."""
+NO_PRIORITY = -1e30
+"""Below every priority that an author would give; float32 has it, too."""
 
 _SLOTS, _SLOTS_WITH_DELAY = 2, 8
 """How many executions of one event may be waiting at once; without a delay only cascades can make it two."""

@@ -19,7 +19,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
 from twin.compile.arithmetic import add
-from twin.precision import in_float64
+from twin.precision import as_wide_as
 
 MOST_WRITTEN_OUT = 32
 """Longest sum that is written out term by term, which is faster than a reduction but takes longer to compile."""
@@ -113,9 +113,9 @@ _product.def_impl(lambda x, *, table: table.product(x))
 _product.def_abstract_eval(lambda x, *, table: ShapedArray((table.outputs, *x.shape[1:]), x.dtype))
 
 
-@in_float64  # lowered where the caller compiles, who may have the switch off
 def _lowered(x: Array, *, table: SparseMap) -> Array:
-    return table.product(x)
+    with as_wide_as(x):  # lowered where the caller compiles, who may have the switch elsewhere
+        return table.product(x)
 
 
 mlir.register_lowering(_product, mlir.lower_fun(_lowered, multiple_results=False))

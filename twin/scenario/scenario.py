@@ -24,7 +24,8 @@ from twin.model.model import Model
 from twin.scenario.endpoints import Endpoint
 from twin.scenario.factors import Arm, Factor, check_factors, combinations, filled_in, names_in, sobol_points
 from twin.scenario.formulas import Formulas
-from twin.simulation import check_count, check_positive, check_times, expression_of, unit_of
+from twin.simulation import check_times, check_tolerance, expression_of, unit_of
+from twin.solve import Tolerance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,6 +64,7 @@ class Scenario:
         rtol: As for `twin.simulate`.
         atol: As for `twin.simulate`.
         max_steps: As for `twin.simulate`.
+        precision: As for `twin.simulate`.
 
     Raises:
         ScenarioError: Something that makes no sense; the message says where.
@@ -95,6 +97,7 @@ class Scenario:
     rtol: float = 1e-8
     atol: float = 1e-12
     max_steps: int = 4096
+    precision: str = "float64"
 
     def __post_init__(self) -> None:
         self._check_kinds()
@@ -114,6 +117,11 @@ class Scenario:
             raise ScenarioError(found, where="reference", fix=suggestion(self.reference, self.arm_names))
         if self.bands is not None:
             self._keep("bands", self._check_bands(self.bands))
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How exactly patients are simulated."""
+        return check_tolerance(self.rtol, self.atol, self.max_steps, self.precision)
 
     @property
     def sampled(self) -> Float[np.ndarray, " time"]:
@@ -137,9 +145,7 @@ class Scenario:
             raise ScenarioError(f"it is a {type(self.bands).__name__}", where="bands", expected="twin.Bands")
 
     def _check_numbers(self) -> None:
-        for name in ("rtol", "atol"):
-            check_positive(getattr(self, name), name)
-        check_count(self.max_steps, "max_steps")
+        _ = self.tolerance
         if not isinstance(self.seed, Integral) or isinstance(self.seed, bool) or self.seed < 0:
             raise ScenarioError(f"it is {self.seed!r}", where="seed", expected="a whole number of at least 0")
         if self.solver not in ("rodas5p", "tsit5"):
@@ -350,6 +356,9 @@ class Scenario:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides the numbers, in hexadecimal."""
+        solver = [self.solver, float(self.rtol), float(self.atol), int(self.max_steps)]
+        if self.precision != "float64":
+            solver.append(self.precision)
         return digest(
             {
                 "format": FORMAT,
@@ -363,7 +372,7 @@ class Scenario:
                 "responders": list(map(list, self.responders.items())),
                 "bands": plain(self.bands),
                 "reference": self.reference_name,
-                "solver": [self.solver, float(self.rtol), float(self.atol), int(self.max_steps)],
+                "solver": solver,
             }
         )
 

@@ -17,6 +17,7 @@ from twin.experiment.experiment import Equilibration, Experiment
 from twin.experiment.notation import parse_change, parse_dose
 from twin.located_yaml import Place, read_located
 from twin.model.model import Model
+from twin.precision import PRECISIONS
 from twin.scenario.cohort_section import at, existing_file, read_cohort
 from twin.scenario.endpoints import DIRECTIONS, KINDS, Endpoint
 from twin.scenario.factors import Factor
@@ -200,10 +201,12 @@ def _bands(place: Place) -> Bands:
 
 
 def _solver(given: Mapping[str, Place]) -> dict[str, Any]:
-    inner = given["solver"].mapping(("method", "rtol", "atol", "max_steps")) if "solver" in given else {}
+    inner = given["solver"].mapping(("method", "rtol", "atol", "max_steps", "precision")) if "solver" in given else {}
     found: dict[str, Any] = {key: inner[key].number() for key in ("rtol", "atol") if key in inner}
     if "max_steps" in inner:
         found["max_steps"] = inner["max_steps"].whole(1)
     if "method" in inner:
         found["solver"] = inner["method"].one_of(("rodas5p", "tsit5"))
+    if "precision" in inner:
+        found["precision"] = inner["precision"].one_of(PRECISIONS)
     return found

@@ -201,6 +201,7 @@ class Store:
             "rtol": scenario.rtol,
             "atol": scenario.atol,
             "max_steps": scenario.max_steps,
+            "precision": scenario.precision,
             "seed": int(scenario.seed),
             "cohort_seed": scenario.cohort.seed,
         }

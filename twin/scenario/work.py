@@ -17,7 +17,7 @@ from twin.experiment.actions import Actions, collect_actions
 from twin.precision import in_float64
 from twin.scenario.scenario import Scenario
 from twin.simulation import expression_of, parameter_matrix, unit_of
-from twin.solve import Tolerance, method_named
+from twin.solve import method_named
 from twin.solve.nodes import OK
 
 
@@ -52,7 +52,7 @@ class Work:
     def __init__(self, scenario: Scenario, width: int | None = None) -> None:
         self.scenario = scenario
         system = compile_model(scenario.model)
-        tolerance = Tolerance(float(scenario.rtol), float(scenario.atol), int(scenario.max_steps))
+        tolerance = scenario.tolerance
         expressions = tuple(expression_of(scenario.model, name) for name in scenario.variables)
         times = scenario.sampled
         if width is None:

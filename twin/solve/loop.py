@@ -39,7 +39,7 @@ from twin.solve.segments import at_segment, clock_time
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 SMALLEST_FRACTION = 1e-14
-"""Steps below this fraction of their segment no longer move time in float64."""
+"""Steps below this fraction of their segment are given up, wherever in it they begin."""
 
 STEADY_FRACTION = 1e-3
 """A steady state is believed only after a step of this fraction of the horizon, so that slow changes are seen."""
@@ -430,7 +430,12 @@ class Loop:
 
 
 def _event_tolerance(t: Lanes, length: Lanes) -> Lanes:
-    return EVENT_TOLERANCE * jnp.maximum(jnp.abs(t), length)
+    return _at_least(EVENT_TOLERANCE, t) * jnp.maximum(jnp.abs(t), length)
+
+
+def _at_least(part: float, x: Array) -> float:
+    """A part of numbers like those of an array, but not less than a few of their roundings."""
+    return max(part, 8 * float(jnp.finfo(x.dtype).eps))
 
 
 def _error_norm(error: States, before: States, after: States, tolerance: Tolerance, system: System) -> Lanes:
@@ -455,7 +460,7 @@ def _first_step(slope: States, y: States, span: Lanes, tolerance: Tolerance) -> 
 def _is_steady(before: States, after: States, tolerance: Tolerance) -> Bool[Array, " lane"]:
     """Nothing moved by more than a hundredth of its tolerance (or by round-off)."""
     scale = tolerance.atol + tolerance.rtol * jnp.abs(before)
-    return jnp.all(jnp.abs(after - before) <= 1e-2 * scale + 1e-13 * jnp.abs(before), axis=0)
+    return jnp.all(jnp.abs(after - before) <= 1e-2 * scale + _at_least(1e-13, before) * jnp.abs(before), axis=0)
 
 
 def _put[T](rows: T, row: T, index: Array) -> T:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from twin.precision import in_float64
+from twin.precision import as_wide_as
 
 type Tree = Any
 """Arrays in containers, or how they are contained."""
@@ -53,9 +53,9 @@ _mapped.def_impl(lambda *leaves, of, tree, avals: of.flat(tree, leaves))
 _mapped.def_abstract_eval(lambda *_, of, tree, avals: list(avals))
 
 
-@in_float64  # lowered where the caller compiles, who may have the switch off
 def _lowered(*leaves, of: Mapped, tree: Tree, avals):
-    return of.flat(tree, leaves)
+    with as_wide_as(*leaves):  # lowered where the caller compiles, who may have the switch elsewhere
+        return of.flat(tree, leaves)
 
 
 mlir.register_lowering(_mapped, mlir.lower_fun(_lowered, multiple_results=True))

@@ -28,11 +28,13 @@ class Tolerance(NamedTuple):
         rtol: Relative tolerance per step.
         atol: Absolute tolerance per step, in the unit of each state.
         max_steps: Most attempted steps of a lane, rejected ones included.
+        precision: What is computed with, "float64" or "float32".
     """
 
     rtol: float = 1e-8
     atol: float = 1e-12
     max_steps: int = 4096
+    precision: str = "float64"
 
 
 class Nodes(NamedTuple):

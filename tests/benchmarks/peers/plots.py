@@ -8,7 +8,7 @@ from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("svg")
+matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 from .results import Row
@@ -79,7 +79,5 @@ def _positive(text: str) -> bool:
 
 
 def _save(figure, path: Path) -> None:
-    # Without a date and with fixed identifiers the same results give the same file.
-    with plt.rc_context({"svg.hashsalt": "peers", "svg.fonttype": "path"}):
-        figure.savefig(path, format="svg", metadata={"Date": None})
+    figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""Makes tables in Markdown and plots in SVG of what was measured.
+"""Makes tables in Markdown and plots in PNG of what was measured.
 
     uv run --group peers python -m tests.benchmarks.peers.report out/peers [--document docs/performance.md]
         [--images docs/images]
@@ -34,9 +34,9 @@ def main() -> None:
     for part, rows in parts.items():
         if part != "compile":
             main_rows = [row for row in rows if row["rtol"] == MAIN.get(part, row["rtol"])]
-            ratio_bars(main_rows, images / f"peers-{part}.svg", TITLES[part])
+            ratio_bars(main_rows, images / f"peers-{part}.png", TITLES[part])
     if "ensembles" in parts:
-        work_precision(parts["ensembles"], images / "peers-work-precision.svg")
+        work_precision(parts["ensembles"], images / "peers-work-precision.png")
 
 
 if __name__ == "__main__":

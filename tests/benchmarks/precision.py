@@ -88,7 +88,7 @@ def _rows(model: twin.Model, times: np.ndarray, draws: int) -> Iterator[Row]:
         for precision, ds in found.items():
             median, largest = _error(ds, truth)
             row |= {f"error {precision}": median, f"largest {precision}": largest}
-        row["failed in float32"] = found["float32"].attrs["failed"]
+            row[f"failed {precision}"] = ds.attrs["failed"]
         yield row
         print(", ".join(f"{name} {value:.3g}" for name, value in list(row.items())[1:]), flush=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -111,12 +112,15 @@ def test_the_setting_outside_does_not_matter() -> None:
         np.testing.assert_array_equal(twin.simulate(TURNOVER, TIMES, **SINGLE).A, inside.A)
 
 
-def test_cohorts() -> None:
+def test_cohorts(tmp_path: Path) -> None:
     cohort = twin.Cohort(50, {"loss": twin.LogNormal(0.7, cv=0.3)}, seed=1)
     exact = twin.simulate_cohort(TURNOVER, TIMES, cohort, progress=False)
     single = twin.simulate(TURNOVER, TIMES, cohort, progress=False, **SINGLE)
     np.testing.assert_allclose(single.A, exact.A, rtol=2e-4, atol=1e-5)
     assert single.attrs["precision"] == "float32"
+    twin.simulate_cohort(TURNOVER, TIMES, cohort, to=tmp_path / "run.nc", progress=False, **ACCURACY).close()
+    with pytest.raises(ExperimentError, match="it holds the result of another call"):
+        twin.simulate_cohort(TURNOVER, TIMES, cohort, to=tmp_path / "run.nc", progress=False, **SINGLE)
 
 
 def test_tolerances_that_seven_digits_cannot_keep() -> None:

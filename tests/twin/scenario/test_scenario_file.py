@@ -30,6 +30,21 @@ def test_what_a_file_means(tmp_path: Path) -> None:
     assert found.fingerprint == twin.read_scenario(tmp_path / "scenario.yaml").fingerprint
 
 
+def test_patients_in_float32(tmp_path: Path) -> None:
+    file = scenario_files.written(tmp_path)
+    values = {}
+    for precision in ("float64", "float32"):
+        file.write_text(scenario_files.TEXT.replace("rtol: 1.0e-6", f"rtol: 1.0e-5, precision: {precision}"))
+        found = twin.read_scenario(file)
+        found.run(tmp_path / precision, progress=False)
+        values[precision] = twin.open_scenario(tmp_path / precision)
+    single, double = values["float32"], values["float64"]
+    assert (single.attrs["precision"], single.attrs["failed"]) == ("float32", 0)
+    assert single.attrs["fingerprint"] != double.attrs["fingerprint"]
+    np.testing.assert_allclose(single["area"], double["area"], rtol=1e-4)
+    assert (single["area"] != double["area"]).any()
+
+
 def test_the_example_is_read() -> None:
     found = twin.read_scenario(EXAMPLE)
     assert found.reference_name == "untreated" and found.cohort.size == 10_000
@@ -60,6 +75,8 @@ def test_the_example_is_read() -> None:
         ("half < 0.7 && twice < 3", "half", r"line 19, key 'responders.fast': 'half' is no comparison"),
         ("resolution: 64", "resolution: 2", r"line 20, key 'bands.resolution'.*at least 16"),
         ("times: { stop: 3, points: 13 }", "times: [0, 2, 1]", r"line 12, key 'times': sample time 2 \(1\) is earlier"),
+        ("rtol: 1.0e-6", "rtol: 1.0e-6, precision: half", r"line 21, key 'solver.precision'.*float32"),
+        ("rtol: 1.0e-6", "rtol: 1.0e-6, precision: float32", r"rtol is 1e-06 with numbers of float32.*at least 1e-05"),
         ("seed: 4", "sobol: 8", r"line 10, key 'factors.dose': it has no bounds"),
         ("seed: 4", "seed: 4\nseed: 5", r"line 23, key 'seed': the key stands twice"),
         ("seed: 4", "reference: dose=3", r"line 22, key 'reference': there is no arm 'dose=3'"),

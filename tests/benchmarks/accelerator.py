@@ -12,7 +12,8 @@
 first call of a process, nothing cached) and without. The floor is that of `step_cost`. Writes results.tsv and
 machine.json. With `--precision float32` the first two are simulated in float32, at a relative tolerance of 1e-5 instead
 of 1e-6 (see `precision.py` for what that costs in accuracy) and without a floor, whose rates are those of float64; the
-fits stay in float64.
+fits stay in float64. `--card H200` gives the floors of a card that is not at hand, for as many trajectories as were
+simulated here.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import jax
 import numpy as np
 from peers.machine import description
 from peers.scenarios import robertson
-from step_cost import Peak, StepCost, floor_seconds, median_steps, peak_of, share_finished, step_cost
+from step_cost import PEAKS, Peak, floor_seconds, median_steps, peak_of, share_finished, step_cost
 from stopwatch import seconds_of, write_tsv
 
 import calibration
@@ -57,6 +58,21 @@ class Sizes:
 
 
 SMALL = Sizes(trajectories=1_000, patients=10_000, chunk=2048, fits=32)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What floors are computed from.
+
+    Attributes:
+        peak: Rates of a device, where they are known.
+        devices: How many there are.
+        elsewhere: Whether they are those of a device that is not at hand.
+    """
+
+    peak: Peak | None
+    devices: int
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/accelerator"))
     parser.add_argument("--small", action="store_true", help="a hundred times smaller")
     parser.add_argument("--precision", choices=tuple(RTOL), default="float64")
+    parser.add_argument("--card", choices=tuple(PEAKS), help="whose floors to give instead of this device's")
     parser.add_argument("--chunk", type=int, help="patients simulated together")
     arguments = parser.parse_args()
     sizes = SMALL if arguments.small else Sizes()
@@ -109,21 +126,20 @@ def main() -> None:
     (arguments.out / "machine.json").write_text(json.dumps(machine, indent=2) + "\n", encoding="utf-8")
     print(f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}", flush=True)
     results = []
-    peak = peak_of(devices[0].device_kind)
-    for result in measure(sizes, chunk, arguments.petab, peak, len(devices), arguments.precision):
+    here = Rates(peak_of(devices[0].device_kind), len(devices))
+    rates = Rates(PEAKS[arguments.card], 1, elsewhere=True) if arguments.card else here
+    for result in measure(sizes, chunk, arguments.petab, rates, arguments.precision):
         results.append(asdict(result))
         write_tsv(arguments.out / "results.tsv", results)
         print(_shown(result), flush=True)
 
 
-def measure(
-    sizes: Sizes, chunk: int, petab: Path | None, peak: Peak | None, devices: int, precision: str
-) -> Iterator[Result]:
+def measure(sizes: Sizes, chunk: int, petab: Path | None, rates: Rates, precision: str) -> Iterator[Result]:
     """The tasks one after the other."""
     accuracy = {"rtol": RTOL[precision], "precision": precision}
-    peak = peak if precision == "float64" else None
-    yield with_floor(stiff_trajectories(sizes.trajectories, accuracy), robertson(), peak, devices)
-    yield with_floor(virtual_patients(sizes.patients, chunk, accuracy), models.load("influenza_teiv"), peak, devices)
+    rates = rates if precision == "float64" else replace(rates, peak=None)
+    yield with_floor(stiff_trajectories(sizes.trajectories, accuracy), robertson(), rates)
+    yield with_floor(virtual_patients(sizes.patients, chunk, accuracy), models.load("influenza_teiv"), rates)
     yield fits(sizes.fits, petab)
 
 
@@ -206,14 +222,14 @@ def fits(count: int, folder: Path | None) -> Result:
     return Result(name, count, seconds, seconds + cold, count / seconds, best.failed, note=note)
 
 
-def with_floor(result: Result, model: twin.Model, peak: Peak | None, devices: int) -> Result:
+def with_floor(result: Result, model: twin.Model, rates: Rates) -> Result:
     """The result with what its steps cost at least."""
-    cost: StepCost = step_cost(model)
+    cost, peak = step_cost(model), rates.peak
     known = asdict(result) | {"operations_per_step": cost.operations, "bytes_per_step": cost.bytes}
     if peak is None or result.steps is None or result.seconds is None:
         return Result(**(known | {"note": "floor: the rates of this device in this precision are unknown"}))
-    floor = floor_seconds(cost, result.steps, result.count, peak) / devices
-    over = result.seconds / floor
+    floor = floor_seconds(cost, result.steps, result.count, peak) / rates.devices
+    over = None if rates.elsewhere else result.seconds / floor
     return Result(**(known | {"floor_seconds": floor, "over_floor": over, "note": f"rates: {peak.source}"}))
 
 

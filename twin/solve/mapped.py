@@ -54,7 +54,7 @@ _mapped.def_abstract_eval(lambda *_, of, tree, avals: list(avals))
 
 
 def _lowered(*leaves, of: Mapped, tree: Tree, avals):
-    with as_wide_as(*leaves):  # lowered where the caller compiles, who may have the switch elsewhere
+    with as_wide_as(*leaves, *avals):  # lowered where the caller compiles, who may have the switch elsewhere
         return of.flat(tree, leaves)
 
 
